@@ -32,8 +32,8 @@ impl Dice {
     }
 
     /// One item, all equally likely.
-    pub fn pick<T>(self, items: &[T]) -> &T {
-        &items[self.below(items.len() as u64) as usize]
+    pub fn pick<T: Copy>(self, items: &[T]) -> T {
+        items[self.below(items.len() as u64) as usize]
     }
 
     /// An index, as likely as its weight. `running` holds the running totals of the weights.

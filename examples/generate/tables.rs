@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -163,7 +164,9 @@ impl Table {
             };
             Field::new(name, data_type, true)
         };
-        Arc::new(Schema::new(self.columns().iter().map(field).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            self.columns().iter().map(field).collect::<Vec<_>>(),
+        ))
     }
 
     fn properties(self) -> Result<WriterProperties> {
@@ -172,8 +175,7 @@ impl Table {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
         for &(name, kind) in self.columns() {
             let encoding = match kind {
-                Kind::Number => Encoding::DELTA_BINARY_PACKED,
-                Kind::Time => Encoding::BYTE_STREAM_SPLIT,
+                Kind::Number | Kind::Time => Encoding::DELTA_BINARY_PACKED,
                 Kind::Stamp | Kind::Int | Kind::Text | Kind::Bool => continue,
             };
             let column = ColumnPath::from(name);
@@ -240,9 +242,14 @@ pub struct Rows {
 impl Rows {
     pub fn create(table: Table, path: &Path) -> Result<Self> {
         let schema = table.schema();
-        let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Rows {
-            columns: table.columns().iter().map(|&(_, kind)| Column::new(kind)).collect(),
+            columns: table
+                .columns()
+                .iter()
+                .map(|&(_, kind)| Column::new(kind))
+                .collect(),
             waiting: 0,
             written: 0,
             file: ArrowWriter::try_new(file, schema.clone(), Some(table.properties()?))?,
@@ -255,12 +262,17 @@ impl Rows {
             column.push(value);
         }
         self.waiting += 1;
-        if self.waiting == BATCH_ROWS { self.flush() } else { Ok(()) }
+        if self.waiting == BATCH_ROWS {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<()> {
         let arrays = self.columns.iter_mut().map(Column::finish).collect();
-        self.file.write(&RecordBatch::try_new(self.schema.clone(), arrays)?)?;
+        self.file
+            .write(&RecordBatch::try_new(self.schema.clone(), arrays)?)?;
         self.written += self.waiting as u64;
         self.waiting = 0;
         Ok(())
@@ -280,12 +292,17 @@ pub fn prepare(out: &Path, day: u32) -> Result<()> {
     let stem = format!("day-{day:04}");
     for table in TABLES {
         let folder = out.join(table.name());
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if name.starts_with(&stem) && name.ends_with(".parquet") {
-                fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+                fs::remove_file(&path)
+                    .with_context(|| format!("cannot remove {}", path.display()))?;
             }
         }
     }

@@ -1,14 +1,41 @@
-//! Project → Manifest: every node, its references resolved.
+//! Project → Manifest: every node, its settings merged, its references resolved.
+//!
+//! ```text
+//! files of models, seeds, tests ─▶ parse pass ─▶ drafts with their calls ─┐
+//! properties: sources, exposures, generic tests ─────────────────────────┴▶ resolve ─▶ Manifest
+//! ```
 
+mod build;
+mod describe;
+mod files;
+mod fingerprint;
+mod generic;
+mod invocation;
+mod name;
 mod node;
+mod outside;
+mod resolve;
+mod settings;
 
+pub mod artifact;
+
+pub use build::build;
+pub use describe::describe;
+pub use fingerprint::fingerprint;
+pub use generic::is_expression;
+pub use invocation::Invocation;
 pub use node::{
     Access, Analysis, Common, Exposure, Materialization, Model, Node, NodeId, ResourceType, Seed,
     Source, Strategy, Test, TestKind,
 };
+pub use resolve::Found;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::template::RefCall;
 
 /// All nodes of a project and what else selection, planning and artifacts need of it.
 #[derive(Clone, Debug, Default)]
@@ -17,10 +44,61 @@ pub struct Manifest {
     pub project: Arc<str>,
     /// In order of id.
     pub nodes: BTreeMap<NodeId, Node>,
+    /// Nodes with `enabled: false`. Nothing may refer to them.
+    pub disabled: BTreeMap<NodeId, Node>,
+    pub groups: BTreeMap<String, Group>,
+    /// Texts of the `{% docs %}` blocks, by name.
+    pub docs: Arc<BTreeMap<String, String>>,
+    names: BTreeMap<String, Vec<NodeId>>,
+    sources: BTreeMap<(String, String), NodeId>,
+}
+
+/// A group of models with one owner.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub name: String,
+    pub owner: Option<String>,
+    pub description: String,
+    pub path: Arc<str>,
 }
 
 impl Manifest {
     pub fn get(&self, id: &NodeId) -> Option<&Node> {
         self.nodes.get(id)
+    }
+
+    /// The model or seed that a `ref` means.
+    pub fn find(&self, call: &RefCall) -> Found<'_> {
+        resolve::find(self, call)
+    }
+
+    /// The source table that a `source` means.
+    pub fn find_source(&self, source: &str, table: &str) -> Option<&Node> {
+        self.nodes
+            .get(self.sources.get(&(source.to_string(), table.to_string()))?)
+    }
+
+    /// Names of all models and seeds, for messages.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The `source.table` pairs of all sources, for messages.
+    pub fn source_names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources
+            .keys()
+            .map(|(source, table)| (source.as_str(), table.as_str()))
+    }
+}
+
+/// A JSON object without its nulls: artifacts and templates leave out what is not set.
+pub(crate) fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
+        ),
+        other => other,
     }
 }

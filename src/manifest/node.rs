@@ -1,12 +1,14 @@
 //! What a project is made of: models, seeds, tests, sources, exposures, analyses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Span;
-use crate::project::{ColumnProperties, ModelConfig, Place, SeedConfig, SourceTable, TestConfig};
+use crate::project::config::{ModelConfig, SeedConfig, TestConfig};
+use crate::project::{ColumnProperties, Place, SourceTable};
 use crate::template::Relation;
 
 /// dbt's unique id of a node: `model.user_reference.user_360`.
@@ -219,6 +221,8 @@ pub enum TestKind {
         macro_id: String,
         /// Arguments as written in the properties file, Jinja in them not yet rendered.
         arguments: Map<String, Value>,
+        /// Where each argument was written.
+        places: BTreeMap<String, Span>,
         column: Option<String>,
     },
     /// A SELECT of one's own whose rows are the failures.

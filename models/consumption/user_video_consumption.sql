@@ -1,0 +1,33 @@
+-- What each user watches of each type of content, since the beginning.
+with plays as (
+
+    select *
+    from {{ ref('stg_plays') }}
+    {% if is_incremental() %}
+    where user_id in (
+        {{ touched_users(ref('stg_plays'), this) }}
+    )
+    {% endif %}
+
+)
+
+select
+    user_id,
+    content_type,
+    -- two plays of one second are told apart by their number, so that a rebuild names the same content
+    first_value(content_id order by event_ts, event_id) as first_content_id,
+    first_value(title order by event_ts, event_id) as first_content_title,
+    min(event_ts) as first_play_ts,
+    first_value(content_id order by event_ts desc, event_id desc) as last_content_id,
+    first_value(title order by event_ts desc, event_id desc) as last_content_title,
+    max(event_ts) as last_play_ts,
+    count(*) as plays,
+    count(distinct content_id) as distinct_contents,
+    sum(watch_seconds) as watch_seconds,
+    count(*) filter (where is_complete) as completed_plays,
+    {{ ratio('count(*) filter (where is_complete)', 'count(*)') }} as completion_rate,
+    max(loaded_at) as last_loaded_at
+from plays
+group by
+    user_id,
+    content_type

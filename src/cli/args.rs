@@ -1,0 +1,706 @@
+//! The command line: commands and flags as clap reads them, with dbt's names and short forms.
+//!
+//! What a flag means together with the environment and the project file is settled once, in
+//! `cli/settings.rs`; this file only says what may be written, and explains it in `--help`.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::load;
+use crate::manifest::ResourceType;
+
+/// A command line that was understood.
+#[derive(Debug, Parser)]
+#[command(
+    name = "refx",
+    version,
+    about = "Keeps reference tables: one SQL model a table, tested, then merged on its primary key",
+    after_help = "Examples:
+  refx build                          make every table, tests included
+  refx build --select segmentation+   one theme, and all that reads it
+  refx plan                           what would be done and why; writes nothing
+
+`refx COMMAND -h` shows the flags of a command, `--help` all of them.",
+    styles = STYLES,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    #[command(flatten)]
+    pub running: RunningArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default());
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new project
+    #[command(
+        after_help = "Example:\n  refx init user_reference && cd user_reference && refx build"
+    )]
+    Init(InitArgs),
+    /// Check the project file, the target and the sources, and say what is amiss
+    #[command(after_help = "Example:\n  refx debug --target production")]
+    Debug,
+    /// Read the whole project and report every mistake; runs nothing
+    #[command(after_help = "Example:\n  refx parse")]
+    Parse,
+    /// List what a selection picks
+    #[command(
+        name = "ls",
+        visible_alias = "list",
+        after_help = "Example:\n  refx ls --select tag:daily --resource-type model --output name"
+    )]
+    Ls(LsArgs),
+    /// Show what would be done, step by step, and why; writes nothing
+    #[command(after_help = "Example:\n  refx plan --select user_360+")]
+    Plan(PlanArgs),
+    /// Write the SQL that the models come to, without running it
+    #[command(after_help = "Example:\n  refx compile --select user_360")]
+    Compile(CompileArgs),
+    /// Run one model or query and show its first rows; writes nothing
+    #[command(after_help = "Examples:
+  refx show user_360 --limit 20
+  refx show --inline \"select count(*) from {{ ref('user_360') }}\" --output csv")]
+    Show(ShowArgs),
+    /// Make the tables, without testing them
+    #[command(after_help = "Example:\n  refx run --select segmentation+ --as-of 2024-08-31")]
+    Run(RunArgs),
+    /// Load the seeds: small tables kept as files in the project
+    #[command(after_help = "Example:\n  refx seed --select content_types --full-refresh")]
+    Seed(RunArgs),
+    /// Test the tables as they are
+    #[command(after_help = "Example:\n  refx test --select user_360 --store-failures")]
+    Test(TestArgs),
+    /// Load seeds, make the tables and test them, each in its turn
+    #[command(after_help = "Examples:
+  refx build
+  refx build --select +user_360 --fail-fast")]
+    Build(BuildArgs),
+    /// Call a macro of the project
+    #[command(after_help = "Example:\n  refx run-operation grant_access --args '{role: analyst}'")]
+    RunOperation(RunOperationArgs),
+    /// Delete the folders named in `clean-targets`
+    #[command(after_help = "Example:\n  refx clean")]
+    Clean,
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  refx completions bash > ~/.local/share/bash-completion/completions/refx"
+    )]
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// The name as it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Init(_) => "init",
+            Command::Debug => "debug",
+            Command::Parse => "parse",
+            Command::Ls(_) => "ls",
+            Command::Plan(_) => "plan",
+            Command::Compile(_) => "compile",
+            Command::Show(_) => "show",
+            Command::Run(_) => "run",
+            Command::Seed(_) => "seed",
+            Command::Test(_) => "test",
+            Command::Build(_) => "build",
+            Command::RunOperation(_) => "run-operation",
+            Command::Clean => "clean",
+            Command::Completions(_) => "completions",
+        }
+    }
+}
+
+/// Where the project is, and which of its targets is meant.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+pub struct ProjectArgs {
+    /// Folder with the project file [default: this folder, or the nearest one above it]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REFX_PROJECT_DIR",
+        hide_env = true
+    )]
+    pub project_dir: Option<PathBuf>,
+    /// Folder with `profiles.yml`, for dbt projects
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REFX_PROFILES_DIR",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub profiles_dir: Option<PathBuf>,
+    /// Profile in `profiles.yml`, for dbt projects
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "REFX_PROFILE",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub profile: Option<String>,
+    /// Target of the project file: where the tables land
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "REFX_TARGET",
+        hide_env = true
+    )]
+    pub target: Option<String>,
+    /// Folder for artifacts and compiled SQL [default: .refx]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REFX_TARGET_PATH",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub target_path: Option<PathBuf>,
+    /// Variables for `var()`, as YAML: `{days: 30}` or `days: 30`; may be repeated
+    #[arg(
+        long,
+        global = true,
+        value_name = "YAML",
+        env = "REFX_VARS",
+        hide_env = true
+    )]
+    pub vars: Vec<String>,
+    /// Instant to compute for: a date (its first instant) or RFC 3339, in UTC [default: now]
+    #[arg(
+        long,
+        global = true,
+        value_name = "INSTANT",
+        env = "REFX_AS_OF",
+        hide_env = true,
+        value_parser = instant
+    )]
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// How steps run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct RunningArgs {
+    /// Steps that run at the same time [default: the target's, or one a processor]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        env = "REFX_THREADS",
+        hide_env = true,
+        value_parser = threads
+    )]
+    pub threads: Option<usize>,
+    /// Start nothing more once a step has failed
+    #[arg(
+        short = 'x',
+        long,
+        global = true,
+        env = "REFX_FAIL_FAST",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub fail_fast: bool,
+    /// Treat warnings as errors
+    #[arg(
+        long,
+        global = true,
+        env = "REFX_WARN_ERROR",
+        hide_env = true,
+        hide_short_help = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub warn_error: bool,
+}
+
+/// What is printed, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Print only failures and the closing line
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "REFX_QUIET",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub quiet: bool,
+    /// Text for people, or one JSON object a line for programs
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "REFX_LOG_FORMAT",
+        hide_env = true,
+        hide_short_help = true,
+        value_enum,
+        default_value_t = LogFormat::Text
+    )]
+    pub log_format: LogFormat,
+    /// Least severe messages to print
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "REFX_LOG_LEVEL",
+        hide_env = true,
+        hide_short_help = true,
+        value_enum,
+        default_value_t = LogLevel::Info
+    )]
+    pub log_level: LogLevel,
+    /// When to colour; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        env = "REFX_COLOR",
+        hide_env = true,
+        hide_short_help = true,
+        value_enum,
+        default_value_t = ColorWhen::Auto
+    )]
+    pub color: ColorWhen,
+    /// The same as `--color never`
+    #[arg(
+        long,
+        alias = "no-use-colors",
+        global = true,
+        overrides_with = "color",
+        hide_short_help = true
+    )]
+    pub no_color: bool,
+    /// Print plain lines even on a terminal
+    #[arg(
+        long,
+        global = true,
+        env = "REFX_NO_PROGRESS",
+        hide_env = true,
+        hide_short_help = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub no_progress: bool,
+    /// Show what templates print() [the default]
+    #[arg(
+        long,
+        global = true,
+        overrides_with = "no_print",
+        hide_short_help = true
+    )]
+    pub print: bool,
+    /// Keep what templates print() to themselves
+    #[arg(long, global = true, overrides_with = "print", hide_short_help = true)]
+    pub no_print: bool,
+}
+
+/// Flags of dbt that change nothing here, accepted so that a script for dbt runs as it is.
+#[derive(Debug, Args)]
+pub struct IgnoredArgs {
+    /// refx keeps no parse cache
+    #[arg(long, global = true, hide = true)]
+    pub no_partial_parse: bool,
+    #[arg(long, global = true, hide = true)]
+    pub partial_parse: bool,
+    #[arg(long, global = true, hide = true)]
+    pub no_version_check: bool,
+    /// refx sends none
+    #[arg(long, global = true, hide = true)]
+    pub no_send_anonymous_usage_stats: bool,
+    #[arg(long, global = true, hide = true)]
+    pub use_colors: bool,
+}
+
+/// Which nodes are meant.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionArgs {
+    /// Nodes to take: a name, a theme, `tag:daily`, `+user_360`, `segmentation+`…
+    #[arg(
+        short,
+        long,
+        short_alias = 'm',
+        aliases = ["models", "model"],
+        value_name = "SELECTOR",
+        num_args = 1..
+    )]
+    pub select: Vec<String>,
+    /// Nodes to leave out of these
+    #[arg(long, value_name = "SELECTOR", num_args = 1..)]
+    pub exclude: Vec<String>,
+    /// A selector of `selectors.yml`, by name
+    #[arg(long, value_name = "NAME")]
+    pub selector: Option<String>,
+    /// Only nodes of these types
+    #[arg(
+        long,
+        alias = "resource-types",
+        value_name = "TYPE",
+        num_args = 1..,
+        value_parser = resource_types(),
+        hide_short_help = true
+    )]
+    pub resource_type: Vec<ResourceType>,
+    /// No nodes of these types
+    #[arg(
+        long,
+        alias = "exclude-resource-types",
+        value_name = "TYPE",
+        num_args = 1..,
+        value_parser = resource_types(),
+        hide_short_help = true
+    )]
+    pub exclude_resource_type: Vec<ResourceType>,
+    /// Which tests of the selected nodes come along
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "REFX_INDIRECT_SELECTION",
+        hide_env = true,
+        hide_short_help = true,
+        value_enum
+    )]
+    pub indirect_selection: Option<IndirectSelection>,
+    /// Folder with the artifacts of an earlier run, for `state:` and `result:`
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "REFX_STATE",
+        hide_env = true,
+        hide_short_help = true
+    )]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Name of the project and of its folder: lower-case letters, digits and `_`
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// What to print of each node
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = LsOutput::Selector)]
+    pub output: LsOutput,
+    /// Keys to print with `--output json`
+    #[arg(long, value_name = "KEY", num_args = 1.., value_delimiter = ',')]
+    pub output_keys: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub refresh: RefreshArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub refresh: RefreshArgs,
+    /// Compile this SQL instead of models
+    #[arg(long, value_name = "SQL", conflicts_with_all = ["select", "exclude", "selector"])]
+    pub inline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(false).args(["model", "select", "inline"]))]
+pub struct ShowArgs {
+    /// The model, seed, source or test to show
+    #[arg(value_name = "MODEL")]
+    pub model: Option<String>,
+    /// The same, as a selector that picks one node
+    #[arg(short, long, short_alias = 'm', aliases = ["models", "model"], value_name = "SELECTOR")]
+    pub select: Option<String>,
+    /// Run this SQL, in which `ref()` and the other functions work
+    #[arg(long, value_name = "SQL")]
+    pub inline: Option<String>,
+    /// Rows to show; `-1` shows all
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        allow_negative_numbers = true
+    )]
+    pub limit: i64,
+    /// How to print them
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = ShowOutput::Table)]
+    pub output: ShowOutput,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub refresh: RefreshArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub failures: FailuresArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    #[command(flatten)]
+    pub refresh: RefreshArgs,
+    #[command(flatten)]
+    pub failures: FailuresArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct RefreshArgs {
+    /// Make incremental tables anew, from all of their input
+    #[arg(
+        short,
+        long,
+        env = "REFX_FULL_REFRESH",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub full_refresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct FailuresArgs {
+    /// Keep the rows that fail a test, in a table each
+    #[arg(
+        long,
+        env = "REFX_STORE_FAILURES",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub store_failures: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunOperationArgs {
+    /// Name of the macro
+    #[arg(value_name = "MACRO")]
+    pub name: String,
+    /// Its arguments, as YAML
+    #[arg(long, value_name = "YAML")]
+    pub args: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell; guessed from `$SHELL` where it is left out
+    pub shell: Option<Shell>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    #[value(alias = "default")]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+/// dbt's four modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IndirectSelection {
+    /// Tests that touch a selected node
+    Eager,
+    /// Tests that touch selected nodes only
+    Cautious,
+    /// As cautious, and they may touch what selected nodes read
+    Buildable,
+    /// None but those selected themselves
+    Empty,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LsOutput {
+    Selector,
+    Name,
+    Path,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShowOutput {
+    #[value(alias = "text")]
+    Table,
+    Csv,
+    Json,
+}
+
+/// Reads a command line. The error prints itself and knows its exit code: 2 for a mistake, 0 for
+/// `--help` and `--version`.
+pub fn parse<I, T>(line: I) -> Result<Arguments, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    Arguments::try_parse_from(line)
+}
+
+/// Writes the completion script of a shell.
+pub fn write_completions(shell: Shell, to: &mut dyn Write) -> io::Result<()> {
+    // clap_complete panics where it cannot write, as into `| head`; a buffer always takes it.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "refx", &mut script);
+    to.write_all(&script)
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    load::instant(text).ok_or_else(|| {
+        "write a date such as 2024-08-31, or an instant such as 2024-08-31T06:00:00Z".to_string()
+    })
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a number from 1 up".to_string()),
+        Ok(threads) => Ok(threads),
+    }
+}
+
+fn resource_types() -> impl TypedValueParser<Value = ResourceType> {
+    PossibleValuesParser::new(ResourceType::ALL.map(ResourceType::as_str)).map(|name| {
+        ResourceType::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+            .expect("the parser takes no name but these")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Arguments {
+        parse(line.split_whitespace()).unwrap()
+    }
+
+    fn error(line: &str) -> String {
+        parse(line.split_whitespace()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn dbt_command_lines_are_read() {
+        let arguments = read("refx --target prod run -s +a b+ --exclude tag:slow -f -x");
+        assert_eq!(arguments.project.target.as_deref(), Some("prod"));
+        assert!(arguments.running.fail_fast);
+        let Command::Run(run) = arguments.command else {
+            panic!("not a run");
+        };
+        assert_eq!(run.selection.select, ["+a", "b+"]);
+        assert_eq!(run.selection.exclude, ["tag:slow"]);
+        assert!(run.refresh.full_refresh);
+
+        let Command::Ls(ls) =
+            read("refx list --models a --models b --resource-type model test --output json")
+                .command
+        else {
+            panic!("not a list");
+        };
+        assert_eq!(ls.selection.select, ["a", "b"]);
+        assert_eq!(
+            ls.selection.resource_type,
+            [ResourceType::Model, ResourceType::Test]
+        );
+        assert_eq!(ls.output, LsOutput::Json);
+
+        let Command::Show(show) = read("refx show user_360 --limit -1 --output text").command
+        else {
+            panic!("not a show");
+        };
+        assert_eq!((show.limit, show.output), (-1, ShowOutput::Table));
+        read("refx build --no-partial-parse --no-use-colors --vars a:1 --vars b:2 -t prod");
+    }
+
+    #[test]
+    fn an_instant_is_a_date_or_rfc_3339() {
+        for (text, expected) in [
+            ("2024-08-31", "2024-08-31T00:00:00+00:00"),
+            ("2024-08-31 06:30", "2024-08-31T06:30:00+00:00"),
+            ("2024-08-31T06:30:00", "2024-08-31T06:30:00+00:00"),
+            ("2024-08-31T06:30:00+02:00", "2024-08-31T04:30:00+00:00"),
+        ] {
+            assert_eq!(instant(text).unwrap().to_rfc3339(), expected);
+        }
+        assert!(error("refx run --as-of yesterday").contains("write a date such as"));
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_nearest_name() {
+        assert!(error("refx biuld").contains("'build'"));
+        assert!(error("refx build --full-refesh").contains("'--full-refresh'"));
+        assert!(error("refx ls --resource-type modl").contains("'model'"));
+        assert!(error("refx run --threads 0").contains("from 1 up"));
+        assert!(error("refx show").contains("required"));
+    }
+
+    #[test]
+    fn every_shell_has_its_completions() {
+        for shell in Shell::value_variants() {
+            let mut script = Vec::new();
+            write_completions(*shell, &mut script).unwrap();
+            assert!(String::from_utf8(script).unwrap().contains("run-operation"));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `refx compile`: the SQL that models come to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cli::args::CompileArgs;
+use crate::cli::opened::Opened;
+use crate::cli::report::Report;
+use crate::cli::settings::{Settings, criteria};
+use crate::cli::{Exit, refuse};
+use crate::compile;
+use crate::diagnostic::Diagnostic;
+use crate::manifest::{Node, NodeId, ResourceType};
+use crate::run::{Job, Live};
+use crate::template::Source;
+
+/// The name under which errors show the text of `--inline`.
+const INLINE: &str = "--inline";
+
+pub(crate) async fn compile(
+    report: Report,
+    settings: &Settings,
+    flags: &CompileArgs,
+) -> anyhow::Result<Exit> {
+    let opened = match Opened::open(report, settings) {
+        Ok(opened) => opened,
+        Err(exit) => return Ok(exit),
+    };
+    let runs = [
+        ResourceType::Model,
+        ResourceType::Test,
+        ResourceType::Analysis,
+    ];
+    let tables = opened.tables();
+    if let Some(sql) = &flags.inline {
+        let every = opened.loaded.manifest.nodes.keys().cloned().collect();
+        let facts = match opened.inspect(&every, &tables).await {
+            Ok(facts) => facts,
+            Err(exit) => return Ok(exit),
+        };
+        let source = Source::whole(INLINE, sql.as_str());
+        return Ok(
+            match compile::text(&opened.house(facts), None, &source, None) {
+                Ok(compiled) => {
+                    opened.report.result(&compiled.sql);
+                    Exit::Done
+                }
+                Err(diagnostic) => refuse(&opened.report, diagnostic),
+            },
+        );
+    }
+    let state = flags.selection.state.as_deref();
+    let nodes = match opened.pick(&criteria(&flags.selection), state, &runs)? {
+        Ok(nodes) => nodes,
+        Err(exit) => return Ok(exit),
+    };
+    let facts = match opened.inspect(&nodes, &tables).await {
+        Ok(facts) => facts,
+        Err(exit) => return Ok(exit),
+    };
+    let job = match opened.job(opened.house(facts), tables, false) {
+        Ok(job) => job,
+        Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
+    };
+    let mut compiled: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for id in opened.graph.order().iter().filter(|id| nodes.contains(id)) {
+        let Some(node) = opened.loaded.manifest.get(id) else {
+            continue;
+        };
+        match one(&job, node).await {
+            Ok(sql) => {
+                compiled.insert(id.clone(), sql);
+            }
+            Err(diagnostic) => failures.push(diagnostic),
+        }
+    }
+    opened.write_compiled(&compiled)?;
+    opened.write_manifest(&compiled)?;
+    opened.report.diagnostics(&failures);
+    let models: Vec<&Arc<str>> = compiled
+        .iter()
+        .filter(|(id, _)| {
+            opened
+                .loaded
+                .manifest
+                .get(id)
+                .is_some_and(|node| node.as_test().is_none())
+        })
+        .map(|(_, sql)| sql)
+        .collect();
+    match models.as_slice() {
+        [sql] if !flags.selection.select.is_empty() => opened.report.result(sql),
+        _ => {
+            let folder = opened.artifacts().join("compiled");
+            let shown = folder.strip_prefix(&settings.root).unwrap_or(&folder);
+            opened.report.note(&format!(
+                "{} of {} compiled into {}",
+                compiled.len(),
+                compiled.len() + failures.len(),
+                shown.display()
+            ));
+        }
+    }
+    Ok(match failures.is_empty() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
+}
+
+/// The SQL of a node. Tables are opened only for templates that query: others need none.
+async fn one(job: &Job, node: &Node) -> Result<Arc<str>, Diagnostic> {
+    let sql = match compile::render(&job.house, node, None) {
+        Ok(compiled) => Ok(compiled.sql),
+        Err(without) => match job.session(node).await {
+            Ok(session) => {
+                let queries = Arc::new(Live::new(&session, &job.inputs()));
+                compile::render(&job.house, node, Some(queries)).map(|compiled| compiled.sql)
+            }
+            Err(_) => Err(without),
+        },
+    }?;
+    inline(job, node, &sql)
+}
+
+/// Puts ephemeral models in front as CTEs, so that the text can be run on its own.
+fn inline(job: &Job, node: &Node, sql: &Arc<str>) -> Result<Arc<str>, Diagnostic> {
+    let mut inner = Vec::new();
+    collect(job, node, &mut inner)?;
+    Ok(compile::with_ctes(sql, &inner).into())
+}
+
+fn collect(
+    job: &Job,
+    node: &Node,
+    inner: &mut Vec<(crate::template::Relation, Arc<str>)>,
+) -> Result<(), Diagnostic> {
+    for id in &node.common().depends_on {
+        let Some(input) = job.house.manifest.get(id) else {
+            continue;
+        };
+        let Some(relation) = input
+            .relation()
+            .filter(|relation| compile::is_inlined(relation))
+        else {
+            continue;
+        };
+        if inner.iter().any(|(known, _)| known == relation) {
+            continue;
+        }
+        collect(job, input, inner)?;
+        let compiled = compile::render(&job.house, input, None)?;
+        inner.push((relation.clone(), compiled.sql));
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! `refx ls`: what a selection picks.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use crate::cli::Exit;
+use crate::cli::args::LsArgs;
+use crate::cli::opened::Opened;
+use crate::cli::report::Report;
+use crate::cli::settings::{Settings, criteria};
+use crate::manifest::ResourceType;
+
+pub(crate) fn list(report: Report, settings: &Settings, flags: &LsArgs) -> anyhow::Result<Exit> {
+    let opened = match Opened::open(report, settings) {
+        Ok(opened) => opened,
+        Err(exit) => return Ok(exit),
+    };
+    let state = flags.selection.state.as_deref();
+    let picked = opened.pick(&criteria(&flags.selection), state, &ResourceType::ALL)?;
+    let nodes = match picked {
+        Ok(nodes) => nodes,
+        Err(exit) => return Ok(exit),
+    };
+    let manifest = &opened.loaded.manifest;
+    let listed = nodes.iter().filter_map(|id| manifest.get(id));
+    let artifact = OnceCell::new();
+    opened
+        .report
+        .list(listed, flags.output, &flags.output_keys, &|id| {
+            artifact
+                .get_or_init(|| opened.artifact(&BTreeMap::new()))
+                .entry(id)
+        });
+    Ok(Exit::Done)
+}

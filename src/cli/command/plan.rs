@@ -1,0 +1,34 @@
+//! `refx plan`: what `refx build` would do, and why.
+
+use crate::cli::Exit;
+use crate::cli::args::PlanArgs;
+use crate::cli::opened::Opened;
+use crate::cli::report::Report;
+use crate::cli::settings::{Settings, criteria};
+use crate::manifest::ResourceType;
+use crate::plan;
+
+pub(crate) async fn plan(
+    report: Report,
+    settings: &Settings,
+    flags: &PlanArgs,
+) -> anyhow::Result<Exit> {
+    let opened = match Opened::open(report, settings) {
+        Ok(opened) => opened,
+        Err(exit) => return Ok(exit),
+    };
+    let runs = [ResourceType::Model, ResourceType::Seed, ResourceType::Test];
+    let state = flags.selection.state.as_deref();
+    let nodes = match opened.pick(&criteria(&flags.selection), state, &runs)? {
+        Ok(nodes) => nodes,
+        Err(exit) => return Ok(exit),
+    };
+    let facts = match opened.inspect(&nodes, &opened.tables()).await {
+        Ok(facts) => facts,
+        Err(exit) => return Ok(exit),
+    };
+    let manifest = &opened.loaded.manifest;
+    let plan = plan::build(manifest, &opened.graph, &nodes, &facts, opened.options());
+    opened.report.plan(&plan, manifest);
+    Ok(Exit::Done)
+}

@@ -1,0 +1,149 @@
+//! The command line: the only room that knows clap and the terminal.
+//!
+//! `args` says what may be typed, `settings` what it means together with the environment, `opened`
+//! holds a loaded project and what commands share, `report` prints. Each command has a file.
+
+mod args;
+mod command;
+mod init;
+mod opened;
+mod report;
+mod settings;
+mod table;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+use args::{Arguments, Command};
+use report::{Options, Report};
+use settings::Settings;
+
+use crate::diagnostic::Diagnostic;
+
+/// How a command ended, and so the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// A node failed.
+    Failed = 1,
+    /// Nothing could be run.
+    CouldNotRun = 2,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Stack of the threads that plan and render: deep SQL and nested macros recurse.
+const STACK: usize = 16 << 20;
+
+/// Runs a command line and gives the exit code: 0 done, 1 a node failed, 2 could not run, 130
+/// interrupted.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments = match args::parse(line) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A reader that has gone away, as `head` does, is no failure of ours.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(Exit::CouldNotRun as u8);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: no threads can be started: {error}");
+            return Exit::CouldNotRun as u8;
+        }
+    };
+    // The first task runs on a thread of the runtime too, with a stack of the same size.
+    let exit = runtime.block_on(async { tokio::spawn(dispatch(arguments)).await });
+    match exit {
+        Ok(exit) => exit as u8,
+        Err(defect) => {
+            let _ = writeln!(
+                io::stderr(),
+                "error: refx met a defect of its own: {defect}"
+            );
+            Exit::CouldNotRun as u8
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Exit {
+    let report = Report::new(Box::new(io::stdout()), Options::detect(&arguments.output));
+    let settings = match Settings::of(&arguments) {
+        Ok(settings) => settings,
+        Err(diagnostic) => return refuse(&report, diagnostic),
+    };
+    let result = match arguments.command {
+        Command::Init(flags) => command::init(&report, &flags),
+        Command::Completions(flags) => command::completions(flags.shell),
+        Command::Clean => command::clean(report, &settings),
+        Command::Debug => command::debug(report, &settings).await,
+        Command::Parse => command::parse(report, &settings),
+        Command::Ls(flags) => command::list(report, &settings, &flags),
+        Command::Plan(flags) => command::plan(report, &settings, &flags).await,
+        Command::Compile(flags) => command::compile(report, &settings, &flags).await,
+        Command::Show(flags) => command::show(report, &settings, &flags).await,
+        Command::RunOperation(flags) => command::operation(report, &settings, &flags).await,
+        Command::Run(flags) => {
+            command::run(
+                report,
+                &settings,
+                command::Work::Run,
+                &flags.selection,
+                flags.refresh,
+            )
+            .await
+        }
+        Command::Seed(flags) => {
+            command::run(
+                report,
+                &settings,
+                command::Work::Seed,
+                &flags.selection,
+                flags.refresh,
+            )
+            .await
+        }
+        Command::Test(flags) => {
+            let work = command::Work::Test(flags.failures);
+            command::run(
+                report,
+                &settings,
+                work,
+                &flags.selection,
+                Default::default(),
+            )
+            .await
+        }
+        Command::Build(flags) => {
+            let work = command::Work::Build(flags.failures);
+            command::run(report, &settings, work, &flags.selection, flags.refresh).await
+        }
+    };
+    match result {
+        Ok(exit) => exit,
+        Err(error) => {
+            let told = crate::template::redact(&format!("error: {error:#}")).into_owned();
+            let _ = writeln!(io::stderr(), "{told}");
+            Exit::CouldNotRun
+        }
+    }
+}
+
+/// Prints why nothing could be run.
+fn refuse(report: &Report, diagnostic: Diagnostic) -> Exit {
+    report.diagnostics(&[diagnostic]);
+    Exit::CouldNotRun
+}
+
+/// The working directory, with what was tried when it is gone.
+fn here() -> anyhow::Result<std::path::PathBuf> {
+    std::env::current_dir().context("the working directory cannot be read")
+}

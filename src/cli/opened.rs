@@ -1,0 +1,362 @@
+//! A loaded project and what the commands share of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::Utc;
+use serde_json::{Map, Value};
+
+use super::Exit;
+use super::report::Report;
+use super::settings::Settings;
+use crate::compile::House;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{self, Engine};
+use crate::graph::{Graph, NodeSet};
+use crate::load::{self, Loaded};
+use crate::manifest::artifact::{self, Artifact};
+use crate::manifest::{Node, NodeId, ResourceType};
+use crate::plan::{self, TableFacts};
+use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
+use crate::select::{self, Compared, Criteria, Picked, Scope, Selectors, Snapshot, State};
+use crate::{project, template};
+
+/// A project without errors, ready for a command.
+pub(crate) struct Opened<'a> {
+    pub settings: &'a Settings,
+    pub report: Arc<Report>,
+    pub loaded: Loaded,
+    pub graph: Arc<Graph>,
+    selectors: Selectors,
+}
+
+impl<'a> Opened<'a> {
+    /// Loads the project and prints everything that is wrong in it. `Err` is how the command ends
+    /// when it cannot go on.
+    pub fn open(mut report: Report, settings: &'a Settings) -> Result<Self, Exit> {
+        let (files, mut diagnostics) = project::read(&settings.root);
+        let texts = files.clone();
+        report.set_texts(Arc::new(move |path| {
+            texts.get(path).map(|(_, text)| text.to_string())
+        }));
+        report.set_redact(Arc::new(|text| template::redact(text).into_owned()));
+        let loaded = match load::load(&settings.root, files, &settings.request) {
+            Ok(loaded) => loaded,
+            Err(found) => {
+                diagnostics.extend(found);
+                report.diagnostics(&diagnostics);
+                return Err(Exit::CouldNotRun);
+            }
+        };
+        let (selectors, found) = match &loaded.project.selectors {
+            Some(node) => select::named(node),
+            None => Default::default(),
+        };
+        diagnostics.extend(loaded.diagnostics.iter().cloned());
+        diagnostics.extend(found);
+        if settings.warn_error {
+            for diagnostic in &mut diagnostics {
+                diagnostic.severity = crate::diagnostic::Severity::Error;
+            }
+        }
+        report.set_manifest(&loaded.manifest);
+        report.diagnostics(&diagnostics);
+        let graph = loaded.graph.clone();
+        match graph {
+            Some(graph) if !diagnostics.iter().any(Diagnostic::is_error) => Ok(Opened {
+                settings,
+                report: Arc::new(report),
+                loaded,
+                graph,
+                selectors,
+            }),
+            _ => Err(Exit::CouldNotRun),
+        }
+    }
+
+    /// Gives errors other texts to show: `--inline` is none of the project's files.
+    pub fn texts(&mut self, texts: super::report::Texts) {
+        if let Some(report) = Arc::get_mut(&mut self.report) {
+            report.set_texts(texts);
+        }
+    }
+
+    /// The nodes that the flags pick, of the types that the command works on. Prints what is wrong
+    /// with them.
+    pub fn pick(
+        &self,
+        criteria: &Criteria,
+        state: Option<&Path>,
+        runs: &[ResourceType],
+    ) -> anyhow::Result<Result<NodeSet, Exit>> {
+        let kept = match state {
+            Some(folder) => Some(self.kept(folder)?),
+            None => None,
+        };
+        let scope = Scope {
+            manifest: &self.loaded.manifest,
+            graph: &self.graph,
+            selectors: &self.selectors,
+            state: match &kept {
+                Some(kept) => State {
+                    compared: kept.before.as_ref().map(|before| Compared {
+                        before,
+                        now: &kept.now,
+                    }),
+                    results: kept.results.as_ref(),
+                },
+                None => State::default(),
+            },
+            runs,
+        };
+        Ok(match select::pick(criteria, &scope) {
+            Ok(Picked { nodes, warnings }) => {
+                self.report.diagnostics(&warnings);
+                Ok(nodes)
+            }
+            Err(diagnostic) => {
+                self.report.diagnostics(&[diagnostic]);
+                Err(Exit::CouldNotRun)
+            }
+        })
+    }
+
+    /// The artifacts of an earlier run, and the present manifest in the same form.
+    fn kept(&self, folder: &Path) -> anyhow::Result<Kept> {
+        let folder = self.settings.root.join(folder);
+        let read = |name: &str| -> anyhow::Result<Option<Value>> {
+            let path = folder.join(name);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => Ok(Some(serde_json::from_str(&text).with_context(|| {
+                    format!("`{}` is not the JSON of an artifact", path.display())
+                })?)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => {
+                    Err(error).with_context(|| format!("`{}` cannot be read", path.display()))
+                }
+            }
+        };
+        let before = read("manifest.json")?;
+        let results = read("run_results.json")?;
+        anyhow::ensure!(
+            before.is_some() || results.is_some(),
+            "`--state {}` holds neither `manifest.json` nor `run_results.json`",
+            folder.display()
+        );
+        let now = serde_json::to_value(self.artifact(&BTreeMap::new()))?;
+        Ok(Kept {
+            before: before.as_ref().map(Snapshot::of),
+            now: Snapshot::of(&now),
+            results: results.as_ref().map(statuses),
+        })
+    }
+
+    /// The tables of the target, none of them looked at yet.
+    pub fn tables(&self) -> Tables {
+        let target = &self.loaded.project.file.target;
+        let schema = match &target.schema {
+            Some(_) => None,
+            None => Some(self.loaded.invocation.schema.to_string()),
+        };
+        Tables::new(self.target_root(), target.storage_options.0.clone(), schema)
+    }
+
+    /// The target's root: a URL, or a path from the root of the file system.
+    pub fn target_root(&self) -> String {
+        let root = &self.loaded.project.file.target.root.value;
+        match root.contains("://") {
+            true => root.clone(),
+            false => self.settings.root.join(root).to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Looks at the tables of these nodes and of everything that they read.
+    pub async fn inspect(&self, nodes: &NodeSet, tables: &Tables) -> Result<TableFacts, Exit> {
+        let mut wanted = nodes.clone();
+        for node in nodes {
+            wanted.extend(self.graph.ancestors(node, None));
+        }
+        let (facts, diagnostics) = run::inspect(&self.loaded.manifest, &wanted, tables).await;
+        if diagnostics.is_empty() {
+            return Ok(facts);
+        }
+        self.report.diagnostics(&diagnostics);
+        Err(Exit::CouldNotRun)
+    }
+
+    /// What compilation needs, given the facts.
+    pub fn house(&self, facts: TableFacts) -> House {
+        House {
+            manifest: self.loaded.manifest.clone(),
+            macros: self.loaded.macros.clone(),
+            invocation: self.loaded.invocation.clone(),
+            facts: Arc::new(facts),
+            options: self.options(),
+        }
+    }
+
+    pub fn options(&self) -> plan::Options {
+        plan::Options {
+            full_refresh: self.settings.request.full_refresh,
+        }
+    }
+
+    /// Everything that steps share.
+    ///
+    /// # Errors
+    /// When the spill directory cannot be used.
+    pub fn job(
+        &self,
+        house: House,
+        tables: Tables,
+        store_failures: bool,
+    ) -> Result<Job, Diagnostic> {
+        let file = &self.loaded.project.file;
+        let target = &file.target;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let configured = target.threads.as_ref().map(|threads| threads.value.0);
+        let threads = self.settings.threads.or(configured).unwrap_or(cores);
+        let engine = Engine::new(&engine::Settings {
+            memory_limit: target.memory_limit.as_ref().map(|bytes| bytes.value.0),
+            spill_directory: target
+                .spill_directory
+                .as_ref()
+                .map(|folder| self.settings.root.join(&folder.value)),
+            threads: Some(cores),
+            storage_options: target.storage_options.0.clone(),
+        })
+        .map_err(engine::Error::into_diagnostic)?;
+        let report = self.report.clone();
+        let print = self.settings.print;
+        let info = RunInfo {
+            invocation_id: self.settings.request.invocation_id.clone(),
+            command: self.settings.request.command,
+            project: self.loaded.invocation.project.clone(),
+            target: target.name.clone(),
+            root: target.root.value.clone(),
+            as_of: self.loaded.invocation.as_of,
+            started_at: self.settings.request.started_at,
+            steps: 0,
+            threads,
+        };
+        Ok(Job {
+            house,
+            engine,
+            tables: Arc::new(tables),
+            root: self.settings.root.clone(),
+            rules: Rules {
+                threads,
+                fail_fast: self.settings.fail_fast,
+                store_failures,
+                warn_error: self.settings.warn_error,
+            },
+            on_run_start: file.on_run_start.0.clone(),
+            on_run_end: file.on_run_end.0.clone(),
+            interrupt: Interrupt::default(),
+            emit: Arc::new(move |event| match event {
+                Event::Message { .. } if !print => {}
+                event => report.event(&event),
+            }),
+            info,
+        })
+    }
+
+    /// The folder of artifacts.
+    pub fn artifacts(&self) -> PathBuf {
+        let configured = &self.loaded.project.file.target_path.value;
+        let folder = self.settings.target_path.as_deref();
+        self.settings
+            .root
+            .join(folder.unwrap_or(Path::new(configured)))
+    }
+
+    /// `manifest.json` as a value.
+    pub fn artifact(&self, compiled: &BTreeMap<NodeId, Arc<str>>) -> Artifact {
+        let compiled_root = format!("{}/compiled", self.loaded.project.file.target_path.value);
+        let selectors = self.loaded.project.selectors.as_ref();
+        let info = artifact::Info {
+            invocation_id: self.settings.request.invocation_id.clone(),
+            generated_at: Utc::now(),
+            dbt_version: results::DBT_VERSION,
+            compiled_root: &compiled_root,
+            selectors: selectors.map(named_selectors).unwrap_or_default(),
+            seed_checksums: &BTreeMap::new(),
+        };
+        let macros = self.loaded.macros.definitions();
+        artifact::artifact(&self.loaded.manifest, macros, compiled, &info)
+    }
+
+    /// Writes `manifest.json`.
+    pub fn write_manifest(&self, compiled: &BTreeMap<NodeId, Arc<str>>) -> anyhow::Result<()> {
+        let path = self.artifacts().join("manifest.json");
+        let redact = |text: &str| template::redact(text).into_owned();
+        results::write_json(&path, &self.artifact(compiled), &redact)
+            .with_context(|| format!("`{}` cannot be written", path.display()))
+    }
+
+    /// Writes the SQL of nodes under `compiled/`, each where its file is in the project.
+    pub fn write_compiled(&self, compiled: &BTreeMap<NodeId, Arc<str>>) -> anyhow::Result<()> {
+        for (id, sql) in compiled {
+            let Some(node) = self.loaded.manifest.get(id) else {
+                continue;
+            };
+            let path = self.compiled_path(node);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("`{}` cannot be made", folder.display()))?;
+            }
+            let text = template::redact(sql).into_owned();
+            std::fs::write(&path, text + "\n")
+                .with_context(|| format!("`{}` cannot be written", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// dbt's place of a compiled file: `compiled/<project>/<file>`, tests of a properties file in a
+    /// folder of that file's name.
+    fn compiled_path(&self, node: &Node) -> PathBuf {
+        let common = node.common();
+        let root = self.artifacts().join("compiled").join(&*common.package);
+        match node {
+            Node::Test(_) if !common.path.ends_with(".sql") => root
+                .join(&*common.path)
+                .join(format!("{}.sql", common.name)),
+            _ => root.join(&*common.path),
+        }
+    }
+}
+
+/// What `--state` names.
+struct Kept {
+    before: Option<Snapshot>,
+    now: Snapshot,
+    results: Option<BTreeMap<NodeId, String>>,
+}
+
+/// The status of each node in a `run_results.json`.
+fn statuses(results: &Value) -> BTreeMap<NodeId, String> {
+    let results = results.get("results").and_then(Value::as_array);
+    results
+        .into_iter()
+        .flatten()
+        .filter_map(|result| {
+            let id = result.get("unique_id")?.as_str()?;
+            Some((NodeId::new(id), result.get("status")?.as_str()?.to_string()))
+        })
+        .collect()
+}
+
+/// The entries of `selectors.yml` by name, as the artifact holds them.
+fn named_selectors(node: &project::Node) -> Map<String, Value> {
+    let entries = node.get("selectors").and_then(project::Node::as_list);
+    entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.get("name")?.as_str()?.to_string();
+            Some((name, entry.to_json()))
+        })
+        .collect()
+}

@@ -1,0 +1,465 @@
+//! What a person or a program reads of a run: lines as it goes, then a summary.
+//!
+//! [`Report`] is a reader of the runner's [`Event`]s, and the one place of refx that prints. It writes
+//! to whatever it is given, so a test reads its output from a buffer:
+//!
+//! ```text
+//! ok      0.4 s  crm           user_360       merge  v7  12 inserted, 3 updated
+//! same    0.1 s  segmentation  rfa_segments   merge  v2  1,999 rows, none changed
+//! FAIL    0.1 s  navigation    user_activity  merge  no column `visited_at` in `raw.page_views`
+//! ```
+
+mod json;
+mod lists;
+mod live;
+mod summary;
+mod wording;
+
+pub use lists::Check;
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use self::live::Live;
+use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, count, duration, status};
+use super::args::{ColorWhen, LogFormat, LogLevel, OutputArgs};
+use crate::diagnostic::{self, Diagnostic};
+use crate::manifest::{Manifest, Node, NodeId, ResourceType};
+use crate::run::{Event, Outcome, RunInfo, StepInfo, StepResult};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// Only failures and the closing line.
+    pub quiet: bool,
+    /// Leave warnings out too.
+    pub no_warnings: bool,
+    pub colour: bool,
+    /// Columns of the terminal; none where lines may be of any length.
+    pub width: Option<usize>,
+    /// Draw what runs at the moment, on standard error.
+    pub live: bool,
+}
+
+impl Options {
+    /// What the flags ask for, on the standard output and error that there are.
+    pub fn detect(flags: &OutputArgs) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let json = flags.log_format == LogFormat::Json;
+        let quiet = flags.quiet || flags.log_level > LogLevel::Info;
+        let when = if flags.no_color {
+            ColorWhen::Never
+        } else {
+            flags.color
+        };
+        Options {
+            json,
+            quiet,
+            no_warnings: flags.log_level > LogLevel::Warn,
+            colour: !json && coloured(when, terminal, &variable),
+            width: comfy_table::Table::new()
+                .width()
+                .map(usize::from)
+                .filter(|_| terminal),
+            live: terminal
+                && io::stderr().is_terminal()
+                && !(json || quiet || flags.no_progress)
+                && variable("CI").is_none(),
+        }
+    }
+}
+
+/// Flag before environment before what the output is: no-color.org and bixense.com/clicolors.
+fn coloured(when: ColorWhen, terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto if variable("NO_COLOR").is_some() => false,
+        ColorWhen::Auto if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+        ColorWhen::Auto => {
+            terminal
+                && variable("CLICOLOR").is_none_or(|value| value != "0")
+                && variable("TERM").is_none_or(|value| value != "dumb")
+        }
+    }
+}
+
+/// Gives the text of a file of the project, for excerpts.
+pub type Texts = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Takes secrets out of a text that is about to be written.
+pub type Redact = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// A reader of events that writes them down. Share it by reference among threads.
+pub struct Report {
+    options: Options,
+    texts: Texts,
+    redact: Redact,
+    tables: Tables,
+    state: Mutex<State>,
+}
+
+struct State {
+    out: Box<dyn Write + Send>,
+    /// Set once the reader has gone away, as `head` does: the run goes on, unheard.
+    closed: bool,
+    live: Option<Live>,
+    run: Option<Arc<RunInfo>>,
+    results: Vec<Arc<StepResult>>,
+    told: Vec<Diagnostic>,
+    progress: HashMap<NodeId, Instant>,
+}
+
+impl Report {
+    pub fn new(out: Box<dyn Write + Send>, options: Options) -> Self {
+        Report {
+            options,
+            texts: Arc::new(|_| None),
+            redact: Arc::new(str::to_string),
+            tables: Tables::default(),
+            state: Mutex::new(State {
+                out,
+                closed: false,
+                live: None,
+                run: None,
+                results: Vec::new(),
+                told: Vec::new(),
+                progress: HashMap::new(),
+            }),
+        }
+    }
+
+    /// Where excerpts come from, once the project's files are read.
+    pub fn set_texts(&mut self, texts: Texts) {
+        self.texts = texts;
+    }
+
+    /// What hides secrets, once they are known.
+    pub fn set_redact(&mut self, redact: Redact) {
+        self.redact = redact;
+    }
+
+    /// Which tables there are and which test is about which, once the manifest is built.
+    pub fn set_manifest(&mut self, manifest: &Manifest) {
+        self.tables = Tables::of(manifest);
+    }
+
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Takes in one event and prints what it calls for.
+    pub fn event(&self, event: &Event) {
+        let mut state = self.lock();
+        if self.options.json {
+            return self.event_as_json(&mut state, event);
+        }
+        match event {
+            Event::RunStarted(info) => {
+                state.run = Some(Arc::new(info.clone()));
+                if !self.options.quiet {
+                    let header = self.header(info);
+                    self.say(&mut state, &header);
+                }
+                if self.options.live {
+                    state.live = Some(Live::start(info.steps, self.options.colour));
+                }
+            }
+            Event::StepStarted(info) => {
+                let label = (self.redact)(&self.running(info));
+                if let Some(live) = &mut state.live {
+                    live.begin(&info.node, label);
+                }
+            }
+            Event::StepProgress { node, rows } => {
+                if let Some(live) = &state.live {
+                    live.rows(node, *rows);
+                }
+            }
+            Event::StepFinished(result) => {
+                if let Some(live) = &mut state.live {
+                    live.end(&result.info.node, result.outcome.is_failure());
+                }
+                if let Some(line) = self.finished(result) {
+                    self.say(&mut state, &line);
+                }
+                state.results.push(Arc::clone(result));
+            }
+            Event::Message { text, node } if !self.options.quiet => {
+                let line = Line::default().column("log", 4, FAINT);
+                let line = match node {
+                    Some(id) => line.push(format!("{}: ", self.tables.name(id)), FAINT),
+                    None => line,
+                };
+                let line = line.push(text, PLAIN).paint(None, self.options.colour);
+                self.say(&mut state, &line);
+            }
+            Event::Message { .. } => {}
+            Event::Diagnostic(diagnostic) => state.told.push(diagnostic.clone()),
+            Event::RunFinished(finish) => {
+                if let Some(live) = state.live.take() {
+                    live.clear();
+                }
+                let mut results = std::mem::take(&mut state.results);
+                results.sort_by_key(|result| result.info.index);
+                let told = std::mem::take(&mut state.told);
+                let run = state.run.clone();
+                let text = summary::Summary {
+                    run: run.as_deref(),
+                    results: &results,
+                    told: &told,
+                    finish,
+                }
+                .text(self);
+                self.say(&mut state, &text);
+            }
+        }
+    }
+
+    fn event_as_json(&self, state: &mut State, event: &Event) {
+        const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+        match event {
+            Event::RunStarted(info) => state.run = Some(Arc::new(info.clone())),
+            Event::StepProgress { node, .. } => {
+                let now = Instant::now();
+                match state.progress.get(node) {
+                    Some(last) if now - *last < PROGRESS_EVERY => return,
+                    _ => state.progress.insert(node.clone(), now),
+                };
+            }
+            _ => {}
+        }
+        let id = state.run.as_ref().map(|run| Arc::clone(&run.invocation_id));
+        let closing = matches!(event, Event::RunFinished(_));
+        for record in json::records(event, &self.texts) {
+            if closing || self.wanted(record.level) {
+                self.say(state, &record.line(Utc::now(), id.as_ref()));
+            }
+        }
+    }
+
+    /// Whether a line of this level is printed.
+    fn wanted(&self, level: &str) -> bool {
+        match level {
+            "error" => true,
+            "warn" => !self.options.no_warnings,
+            _ => !self.options.quiet,
+        }
+    }
+
+    fn header(&self, info: &RunInfo) -> String {
+        let as_of = info.as_of.format("%Y-%m-%d %H:%M UTC");
+        let first = Line::default()
+            .push(format!("{} ", info.command), STRONG)
+            .push(
+                format!("`{}` on target `{}` (", info.project, info.target),
+                PLAIN,
+            )
+            .push(format!("{}), as of {as_of}", info.root), PLAIN);
+        let second = Line::default().push(
+            format!(
+                "{}, {} at a time",
+                count(info.steps as u64, "step"),
+                info.threads
+            ),
+            FAINT,
+        );
+        let paint = |line: &Line| line.paint(self.options.width, self.options.colour);
+        format!("{}\n{}\n", paint(&first), paint(&second))
+    }
+
+    /// A running step, as the live display names it.
+    fn running(&self, info: &StepInfo) -> String {
+        let place = self.tables.place(info);
+        let line = Line::default()
+            .column(&place.theme, self.tables.theme_width, PLAIN)
+            .column(&place.table, self.tables.table_width, PLAIN)
+            .push(info.action, PLAIN);
+        match info.resource_type {
+            ResourceType::Test => line.push(format!("  {}", info.name), PLAIN),
+            _ => line,
+        }
+        .paint(None, false)
+    }
+
+    /// The line of a finished step; none for what need not be read.
+    fn finished(&self, result: &StepResult) -> Option<String> {
+        let info = &result.info;
+        let test = info.resource_type == ResourceType::Test;
+        let detail = match &result.outcome {
+            Outcome::Failed(diagnostic) => {
+                let said = diagnostic.message.lines().next().unwrap_or_default();
+                match test {
+                    true => format!("{}: {said}", info.name),
+                    false => said.to_string(),
+                }
+            }
+            Outcome::TestFailed { failures, .. } => {
+                format!("{}: {}", info.name, count(*failures, "row"))
+            }
+            _ if self.options.quiet => return None,
+            Outcome::Warned { failures, .. } => {
+                format!("{}: {}", info.name, count(*failures, "row"))
+            }
+            Outcome::Passed => return None,
+            Outcome::Skipped(_) if test => return None,
+            Outcome::Skipped(reason) => wording::skipped(reason, |id| self.tables.name(id)),
+            Outcome::Committed { version, rows } => {
+                format!("v{version}  {}", wording::changes(rows))
+            }
+            Outcome::Unchanged { version, rows } => {
+                let version = version
+                    .map(|version| format!("v{version}  "))
+                    .unwrap_or_default();
+                match rows.unchanged {
+                    0 => format!("{version}nothing changed"),
+                    rows => format!("{version}{}, none changed", count(rows, "row")),
+                }
+            }
+            Outcome::Planned => String::new(),
+        };
+        let (word, style) = status(&result.outcome);
+        let elapsed = match result.started_at {
+            Some(_) => duration(result.elapsed),
+            None => String::new(),
+        };
+        let place = self.tables.place(info);
+        let detail_style = if result.outcome.is_failure() {
+            BAD
+        } else {
+            PLAIN
+        };
+        Some(
+            Line::default()
+                .column(word, 4, style)
+                .column(&format!("{elapsed:>7}"), 7, FAINT)
+                .column(&place.theme, self.tables.theme_width, FAINT)
+                .column(&place.table, self.tables.table_width, STRONG)
+                .column(info.action, 7, FAINT)
+                .push(detail, detail_style)
+                .paint(self.options.width, self.options.colour),
+        )
+    }
+
+    /// A diagnostic with its excerpt.
+    fn excerpt(&self, diagnostic: &Diagnostic) -> String {
+        let spans = diagnostic
+            .span
+            .iter()
+            .chain(diagnostic.related.iter().map(|at| &at.span));
+        let texts: HashMap<Arc<str>, String> = spans
+            .filter_map(|span| Some((Arc::clone(&span.file), (self.texts)(&span.file)?)))
+            .collect();
+        let text = |file: &str| texts.get(file).map(String::as_str);
+        diagnostic::render(diagnostic, &text, self.options.colour)
+    }
+
+    /// Writes lines above whatever is drawn live, secrets taken out.
+    fn say(&self, state: &mut State, text: &str) {
+        if state.closed {
+            return;
+        }
+        let text = (self.redact)(text);
+        let State { out, live, .. } = state;
+        let mut write = || writeln!(out, "{text}").and_then(|()| out.flush());
+        let written = match live {
+            Some(live) => live.aside(write),
+            None => write(),
+        };
+        state.closed = written.is_err();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a line belongs: the table, and its theme.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    theme: String,
+    table: String,
+}
+
+/// The names of the nodes, and which table each test is about.
+#[derive(Default)]
+struct Tables {
+    places: HashMap<NodeId, Place>,
+    tested: HashMap<NodeId, NodeId>,
+    theme_width: usize,
+    table_width: usize,
+}
+
+impl Tables {
+    fn of(manifest: &Manifest) -> Self {
+        let mut tables = Tables::default();
+        for node in manifest.nodes.values() {
+            let common = node.common();
+            match node {
+                Node::Test(test) => {
+                    let about = test.attached.as_ref().or_else(|| common.depends_on.last());
+                    if let Some(about) = about {
+                        tables.tested.insert(common.id.clone(), about.clone());
+                    }
+                }
+                Node::Model(_) | Node::Seed(_) => {
+                    let theme = match common.fqn.as_slice() {
+                        [_, theme, _, ..] => theme.clone(),
+                        _ => String::new(),
+                    };
+                    tables.theme_width = tables.theme_width.max(wording::width(&theme));
+                    tables.table_width = tables.table_width.max(wording::width(&common.name));
+                    let table = common.name.clone();
+                    tables
+                        .places
+                        .insert(common.id.clone(), Place { theme, table });
+                }
+                Node::Source(source) => {
+                    let table = format!("{}.{}", source.source_name, common.name);
+                    let theme = String::new();
+                    tables
+                        .places
+                        .insert(common.id.clone(), Place { theme, table });
+                }
+                Node::Exposure(_) | Node::Analysis(_) => {}
+            }
+        }
+        tables
+    }
+
+    /// The table that a step is about: a test's is the one it tests.
+    fn about<'a>(&'a self, node: &'a NodeId) -> &'a NodeId {
+        self.tested.get(node).unwrap_or(node)
+    }
+
+    fn place(&self, info: &StepInfo) -> Place {
+        match self.places.get(self.about(&info.node)) {
+            Some(place) => place.clone(),
+            None => Place {
+                theme: info.theme.clone(),
+                table: info.name.clone(),
+            },
+        }
+    }
+
+    fn name(&self, id: &NodeId) -> String {
+        match self.places.get(id) {
+            Some(place) => place.table.clone(),
+            None => id
+                .as_str()
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,432 @@
+//! Node + facts → SQL text, and the map that leads from a place in it back to the steward's file.
+//!
+//! A compiled text is a function of the project, the variables, the as-of instant and the pinned
+//! tables, and of nothing else: same inputs, same bytes.
+
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::manifest::{
+    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, is_expression,
+};
+use crate::plan::{self, TableFacts};
+use crate::template::{
+    self, Answer, Argument, Column, Host, Macros, RefCall, Relation, RelationKind, Rendered,
+    Source as Text, SpanMap,
+};
+
+/// What compilation needs of the house, shared by all nodes of an invocation.
+#[derive(Clone, Debug)]
+pub struct House {
+    pub manifest: Arc<Manifest>,
+    pub macros: Arc<Macros>,
+    pub invocation: Arc<Invocation>,
+    pub facts: Arc<TableFacts>,
+    pub options: plan::Options,
+}
+
+/// Answers the questions of templates about data: `run_query`, `adapter.get_columns_in_relation`.
+pub trait Queries: Send + Sync {
+    /// The rows of a query, read from the pinned versions.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    fn query(&self, sql: &str) -> Result<Answer, String>;
+
+    /// # Errors
+    /// Why the columns cannot be known.
+    fn columns(&self, relation: &Relation) -> Result<Vec<Column>, String>;
+
+    fn exists(&self, relation: &Relation) -> bool;
+
+    fn log(&self, message: &str, to_terminal: bool);
+}
+
+/// A SELECT without Jinja.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    pub sql: Arc<str>,
+    /// From ranges of `sql` to the file.
+    map: SpanMap,
+    /// Where an error without a place of its own is shown.
+    pub otherwise: Span,
+    /// What the template warned of.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// The place in the steward's file of a one-based line and column of `sql`.
+    ///
+    /// The mark reaches over the word there: positions that an engine tells are points.
+    pub fn locate(&self, line: usize, column: usize) -> Span {
+        let Some(start) = offset(&self.sql, line, column) else {
+            return self.otherwise.clone();
+        };
+        let rest = &self.sql[start..];
+        let word = rest
+            .find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+            .unwrap_or(rest.len());
+        let length = match word {
+            0 => rest.chars().next().map_or(0, char::len_utf8),
+            word => word,
+        };
+        self.map
+            .locate(start..start + length)
+            .unwrap_or_else(|| self.otherwise.clone())
+    }
+}
+
+/// The byte offset of a one-based line and column, counted in characters.
+fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
+    let mut start = 0;
+    for _ in 1..line {
+        start += text[start..].find('\n')? + 1;
+    }
+    let within = text[start..]
+        .char_indices()
+        .nth(column.checked_sub(1)?)
+        .map_or(text.len() - start, |(at, _)| at);
+    Some(start + within)
+}
+
+/// Compiles a model, an analysis or a test.
+///
+/// # Errors
+/// The diagnostic of the template; [`Code::Unsupported`] for nodes that have no SQL.
+pub fn render(
+    house: &House,
+    node: &Node,
+    queries: Option<Arc<dyn Queries>>,
+) -> Result<Compiled, Diagnostic> {
+    match node {
+        Node::Model(model) => {
+            let source = Text::whole(model.common.path.clone(), model.text.clone());
+            text(house, Some(node), &source, queries)
+        }
+        Node::Analysis(analysis) => {
+            let source = Text::whole(analysis.common.path.clone(), analysis.text.clone());
+            text(house, Some(node), &source, queries)
+        }
+        Node::Test(test) => match &test.kind {
+            TestKind::Singular { text: sql } => {
+                let source = Text::whole(test.common.path.clone(), sql.clone());
+                text(house, Some(node), &source, queries)
+            }
+            TestKind::Generic { .. } => generic(house, node, test, queries),
+        },
+        Node::Seed(_) | Node::Source(_) | Node::Exposure(_) => Err(Diagnostic::error(
+            Code::Unsupported,
+            format!("`{}` has no SQL", node.name()),
+        )),
+    }
+}
+
+/// Compiles a text that stands outside of a node, such as `--inline`, or a hook of `node`.
+///
+/// # Errors
+/// The diagnostic of the template.
+pub fn text(
+    house: &House,
+    node: Option<&Node>,
+    source: &Text,
+    queries: Option<Arc<dyn Queries>>,
+) -> Result<Compiled, Diagnostic> {
+    let (scope, host) = setting(house, node, queries);
+    let rendered = template::render(&house.macros, source, &scope, &host)?;
+    let whole = source.span(&(0..source.text.len()));
+    Ok(compiled(
+        rendered,
+        Span::new(whole.file, whole.start..whole.start),
+    ))
+}
+
+/// Calls a macro with values: `refx run-operation`. Its text is what the macro printed.
+///
+/// # Errors
+/// The diagnostic of the macro.
+pub fn operation(
+    house: &House,
+    unique_id: &str,
+    arguments: &[(String, Argument)],
+    queries: Arc<dyn Queries>,
+) -> Result<String, Diagnostic> {
+    let (scope, host) = setting(house, None, Some(queries));
+    template::call(&house.macros, unique_id, arguments, &scope, &host).map(|rendered| rendered.text)
+}
+
+fn compiled(rendered: Rendered, otherwise: Span) -> Compiled {
+    Compiled {
+        sql: rendered.text.into(),
+        map: rendered.map,
+        otherwise,
+        warnings: rendered.warnings,
+    }
+}
+
+fn generic(
+    house: &House,
+    node: &Node,
+    test: &Test,
+    queries: Option<Arc<dyn Queries>>,
+) -> Result<Compiled, Diagnostic> {
+    let TestKind::Generic {
+        macro_id,
+        arguments,
+        places,
+        column,
+        ..
+    } = &test.kind
+    else {
+        unreachable!("the caller matched a generic test");
+    };
+    let (scope, host) = setting(house, Some(node), queries);
+    let mut values = Vec::with_capacity(arguments.len() + 2);
+    let attached = test.attached.as_ref().and_then(|id| house.manifest.get(id));
+    if let Some(relation) = attached.and_then(Node::relation) {
+        let model = match &test.config.filter {
+            None => Argument::Relation(relation.clone()),
+            Some(filter) => {
+                let source = Text {
+                    file: filter.span.file.clone(),
+                    text: filter.value.as_str().into(),
+                    offset: filter.span.start,
+                };
+                let filter = template::render(&house.macros, &source, &scope, &host)?.text;
+                Argument::Value(
+                    format!("(select * from {relation} where {filter}) as filtered").into(),
+                )
+            }
+        };
+        values.push(("model".to_string(), model));
+    }
+    if let Some(column) = column {
+        values.push((
+            "column_name".to_string(),
+            Argument::Value(column.as_str().into()),
+        ));
+    }
+    for (name, value) in arguments {
+        let argument = match value {
+            Value::String(text) if is_expression(text) => {
+                let place = places.get(name).unwrap_or(&test.common.span);
+                Argument::Expression(Text {
+                    file: place.file.clone(),
+                    text: text.as_str().into(),
+                    offset: place.start,
+                })
+            }
+            value => Argument::Value(value.clone()),
+        };
+        values.push((name.clone(), argument));
+    }
+    let rendered =
+        template::call(&house.macros, macro_id, &values, &scope, &host).map_err(|diagnostic| {
+            match diagnostic.span {
+                Some(_) => diagnostic.related(test.common.span.clone(), "called by the test here"),
+                None => diagnostic.at(test.common.span.clone()),
+            }
+        })?;
+    Ok(compiled(rendered, test.common.span.clone()))
+}
+
+/// The scope and the host for a node's template.
+fn setting(
+    house: &House,
+    node: Option<&Node>,
+    queries: Option<Arc<dyn Queries>>,
+) -> (template::Scope, Arc<dyn Host>) {
+    let mut scope = house.invocation.scope(true);
+    scope.docs = house.manifest.docs.clone();
+    if let Some(node) = node {
+        scope.model = Arc::new(describe(&house.manifest, node));
+        scope.this = node.relation().cloned();
+        scope.package = node.common().package.clone();
+    }
+    let host = Resolved {
+        house: house.clone(),
+        node: node.map(|node| node.id().clone()),
+        queries,
+    };
+    (scope, Arc::new(host))
+}
+
+/// Answers templates from the resolved manifest and the pinned tables.
+struct Resolved {
+    house: House,
+    node: Option<NodeId>,
+    queries: Option<Arc<dyn Queries>>,
+}
+
+impl Resolved {
+    fn node(&self) -> Option<&Node> {
+        self.house.manifest.get(self.node.as_ref()?)
+    }
+
+    /// A reference that only shows now was not known when the graph was built.
+    fn known(&self, found: &Node, call: &str) -> Result<Relation, Diagnostic> {
+        if let Some(reader) = self.node() {
+            let known =
+                reader.common().depends_on.contains(found.id()) || reader.id() == found.id();
+            if !known {
+                return Err(Diagnostic::error(
+                    Code::JinjaError,
+                    format!("`{call}` was not seen when the project was read"),
+                )
+                .help(format!(
+                    "a name that is made up at run time cannot be ordered; name it where it is \
+                     always seen: `-- depends_on: {{{{ {call} }}}}`"
+                )));
+            }
+        }
+        found.relation().cloned().ok_or_else(|| {
+            Diagnostic::error(
+                Code::UnknownRef,
+                format!("`{}` cannot be read", found.name()),
+            )
+        })
+    }
+}
+
+impl Host for Resolved {
+    fn reference(&self, call: &RefCall) -> Result<Relation, Diagnostic> {
+        match self.house.manifest.find(call) {
+            Found::Node(node) => self.known(node, &format!("ref('{}')", call.name)),
+            Found::Disabled(_) | Found::OtherVersions(_) | Found::Nothing => {
+                Err(Diagnostic::error(
+                    Code::UnknownRef,
+                    format!("no model or seed named `{}`", call.name),
+                )
+                .did_you_mean(&call.name, self.house.manifest.names()))
+            }
+        }
+    }
+
+    fn source(&self, source: &str, table: &str) -> Result<Relation, Diagnostic> {
+        match self.house.manifest.find_source(source, table) {
+            Some(node) => self.known(node, &format!("source('{source}', '{table}')")),
+            None => Err(Diagnostic::error(
+                Code::UnknownSource,
+                format!("no source table `{source}.{table}`"),
+            )
+            .did_you_mean(
+                table,
+                self.house.manifest.source_names().map(|(_, table)| table),
+            )),
+        }
+    }
+
+    fn config(&self) -> Value {
+        self.node().map_or(Value::Null, |node| {
+            Value::Object(node.common().config.clone())
+        })
+    }
+
+    fn is_incremental(&self) -> bool {
+        self.node()
+            .and_then(Node::as_model)
+            .is_some_and(|model| is_incremental(&self.house, model))
+    }
+
+    fn query(&self, sql: &str) -> Result<Answer, String> {
+        match &self.queries {
+            Some(queries) => queries.query(sql),
+            None => Err("queries are not run here".to_string()),
+        }
+    }
+
+    fn columns(&self, relation: &Relation) -> Result<Vec<Column>, String> {
+        match &self.queries {
+            Some(queries) => queries.columns(relation),
+            None => Err("tables are not read here".to_string()),
+        }
+    }
+
+    fn relation_exists(&self, relation: &Relation) -> bool {
+        match &self.queries {
+            Some(queries) => queries.exists(relation),
+            None => false,
+        }
+    }
+
+    fn log(&self, message: &str, to_terminal: bool) {
+        if let Some(queries) = &self.queries {
+            queries.log(message, to_terminal);
+        }
+    }
+}
+
+/// What `is_incremental()` answers in a model.
+pub fn is_incremental(house: &House, model: &Model) -> bool {
+    plan::is_incremental(model, house.facts.get(&model.common.id), house.options)
+}
+
+/// The SQL of a model with the views and ephemeral models that it reads put in front as CTEs, as a
+/// person or another tool can run it.
+///
+/// `inner` gives the compiled text of the models to put in, each before its readers.
+pub fn with_ctes(sql: &str, inner: &[(Relation, Arc<str>)]) -> String {
+    static WITH: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)^\s*with\s").expect("the pattern is ours"));
+    if inner.is_empty() {
+        return sql.to_string();
+    }
+    let mut text = String::from("with ");
+    let mut body = sql.to_string();
+    for (at, (relation, inner_sql)) in inner.iter().enumerate() {
+        let name = format!("__dbt__cte__{}", relation.identifier);
+        let quoted = format!("\"{name}\"");
+        let mut inner_text = inner_sql.trim().to_string();
+        for (earlier, _) in &inner[..at] {
+            let cte = format!("\"__dbt__cte__{}\"", earlier.identifier);
+            inner_text = inner_text.replace(&earlier.to_string(), &cte);
+        }
+        if at > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&format!("{quoted} as (\n{inner_text}\n)"));
+        body = body.replace(&relation.to_string(), &quoted);
+    }
+    match WITH.find(&body) {
+        Some(head) => format!("{text},{}", &body[head.end() - 1..]),
+        None => format!("{text}\n{body}"),
+    }
+}
+
+/// Whether a relation is inlined rather than read from a table.
+pub fn is_inlined(relation: &Relation) -> bool {
+    relation.kind == RelationKind::Cte
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ephemeral_models_become_ctes() {
+        let inner = [
+            (Relation::table("main", "a"), Arc::from("select 1 as id")),
+            (
+                Relation::table("main", "b"),
+                Arc::from("select * from \"main\".\"a\""),
+            ),
+        ];
+        assert_eq!(
+            with_ctes(
+                "WITH x as (select * from \"main\".\"b\") select * from x",
+                &inner
+            ),
+            "with \"__dbt__cte__a\" as (\nselect 1 as id\n), \"__dbt__cte__b\" as (\nselect * from \
+             \"__dbt__cte__a\"\n), x as (select * from \"__dbt__cte__b\") select * from x"
+        );
+    }
+
+    #[test]
+    fn a_place_is_counted_in_characters() {
+        assert_eq!(offset("é = 1\nab", 1, 3), Some(3));
+        assert_eq!(offset("é = 1\nab", 2, 2), Some(8));
+        assert_eq!(offset("ab", 3, 1), None);
+    }
+}

@@ -1,0 +1,275 @@
+//! What can go wrong with a table.
+
+use std::error::Error as _;
+
+use datafusion::common::DataFusionError;
+use deltalake::kernel::transaction::TransactionError;
+use deltalake::{DeltaTableError, ObjectStoreError};
+
+use super::Location;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine;
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no table at `{location}`")]
+    Missing { location: String },
+    /// Features of Delta that refx cannot read or write.
+    #[error("`{location}` cannot be {access}: {reason}")]
+    Unsupported {
+        location: String,
+        /// `read` or `written`.
+        access: &'static str,
+        reason: String,
+    },
+    #[error("another writer keeps committing to `{location}`")]
+    Conflict { location: String },
+    #[error("{rows} rows have NULL in the primary key {key}")]
+    NullKey {
+        /// The columns in backticks.
+        key: String,
+        rows: u64,
+        /// Up to five of the rows.
+        samples: Vec<String>,
+    },
+    #[error("{keys} values of the primary key {key} occur more than once, in {rows} rows")]
+    DuplicateKey {
+        key: String,
+        keys: u64,
+        rows: u64,
+        /// Up to five of the keys.
+        samples: Vec<String>,
+    },
+    /// The rows do not fit the table.
+    #[error("{message}")]
+    Schema {
+        column: Option<String>,
+        message: String,
+        help: String,
+    },
+    #[error("{what}")]
+    Io { what: String, help: Option<String> },
+    /// A log or a file that is torn or gone.
+    #[error("the table at `{location}` is broken: {what}")]
+    Corrupt { location: String, what: String },
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+}
+
+impl Error {
+    pub(super) fn io(what: &str, error: &std::io::Error) -> Error {
+        let help = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Some("free disk space and run again; nothing was published".to_owned())
+            }
+            _ => None,
+        };
+        Error::Io {
+            what: format!("`{what}`: {}", engine::plain_io(error)),
+            help,
+        }
+    }
+
+    pub(super) fn schema(
+        column: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Error {
+        Error::Schema {
+            column: Some(column.to_owned()),
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    /// Every error of deltalake in these words.
+    pub(super) fn from_delta(error: DeltaTableError, location: &Location) -> Error {
+        let shown = location.shown();
+        match error {
+            DeltaTableError::NotATable(_) | DeltaTableError::NotInitialized => {
+                Error::Missing { location: shown }
+            }
+            DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::VersionMismatch(..) => {
+                Error::Conflict { location: shown }
+            }
+            DeltaTableError::Transaction { source } => transaction(source, shown),
+            DeltaTableError::ObjectStore { source } => store(&source, shown),
+            DeltaTableError::Io { source } => Error::io(&shown, &source),
+            DeltaTableError::UnsupportedColumnMapping { .. } => Error::Unsupported {
+                location: shown,
+                access: "written",
+                reason: "it uses column mapping".to_owned(),
+            },
+            DeltaTableError::SchemaMismatch { msg }
+            | DeltaTableError::InvalidData { message: msg } => Error::Schema {
+                column: None,
+                message: msg,
+                help: "correct the model, or rebuild the table with `--full-refresh`".to_owned(),
+            },
+            DeltaTableError::InvalidJsonLog { version, .. } => Error::Corrupt {
+                location: shown,
+                what: format!("the log entry of version {version} is not valid JSON"),
+            },
+            DeltaTableError::InvalidVersion(version) => Error::Corrupt {
+                location: shown,
+                what: format!("version {version} is not in its log"),
+            },
+            DeltaTableError::MetadataError(what) => Error::Corrupt {
+                location: shown,
+                what,
+            },
+            other => hidden(&other, shown),
+        }
+    }
+
+    /// What a person reads, without a place: the caller knows which model it was.
+    pub fn into_diagnostic(self) -> Diagnostic {
+        let message = self.to_string();
+        let told = |code| Diagnostic::error(code, message);
+        match self {
+            Error::Engine(error) => error.into_diagnostic(),
+            Error::Missing { .. } => told(Code::UnreadableSource)
+                .help("build it first, or check where the target points"),
+            Error::Unsupported { .. } => told(Code::UnsupportedTable)
+                .help("write it with the tool that made it, or rebuild it with `--full-refresh`"),
+            Error::Conflict { .. } => {
+                told(Code::CommitConflict).help("run again when the other writer is done")
+            }
+            Error::NullKey { samples, .. } => with_samples(told(Code::NullKey), samples)
+                .help("filter these rows out in the model, or correct the primary key"),
+            Error::DuplicateKey { samples, .. } => with_samples(told(Code::DuplicateKey), samples)
+                .help("deduplicate in the model, or add the missing column to the primary key"),
+            Error::Schema { help, .. } => told(Code::SchemaMismatch).help(help),
+            Error::Io { help, .. } => match help {
+                Some(help) => told(Code::TableFailed).help(help),
+                None => told(Code::TableFailed),
+            },
+            Error::Corrupt { .. } => told(Code::TableFailed)
+                .help("nothing was written; restore the missing file, or rebuild the table"),
+        }
+    }
+}
+
+fn with_samples(diagnostic: Diagnostic, samples: Vec<String>) -> Diagnostic {
+    samples
+        .into_iter()
+        .fold(diagnostic, |diagnostic, sample| diagnostic.note(sample))
+}
+
+fn transaction(error: TransactionError, location: String) -> Error {
+    match error {
+        TransactionError::VersionAlreadyExists(_)
+        | TransactionError::CommitConflict(_)
+        | TransactionError::MaxCommitAttempts(_) => Error::Conflict { location },
+        TransactionError::DeltaTableAppendOnly => Error::Unsupported {
+            location,
+            access: "written",
+            reason: "its property `delta.appendOnly` allows only appends".to_owned(),
+        },
+        TransactionError::UnsupportedTableFeatures(features) => Error::Unsupported {
+            location,
+            access: "written",
+            reason: format!(
+                "it uses {}",
+                features
+                    .iter()
+                    .map(|feature| format!("`{}`", feature.as_ref()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        },
+        TransactionError::TableFeaturesRequired(feature) => Error::Unsupported {
+            location,
+            access: "written",
+            reason: format!("it lacks the feature `{}`", feature.as_ref()),
+        },
+        TransactionError::ObjectStore { source } => store(&source, location),
+        other => Error::Io {
+            what: format!("`{location}`: {other}"),
+            help: None,
+        },
+    }
+}
+
+fn store(error: &ObjectStoreError, location: String) -> Error {
+    match error {
+        ObjectStoreError::NotFound { path, .. } => Error::Corrupt {
+            location,
+            what: format!("the file `{path}` is gone"),
+        },
+        ObjectStoreError::PermissionDenied { path, .. }
+        | ObjectStoreError::Unauthenticated { path, .. } => Error::Io {
+            what: format!("no permission for `{path}`"),
+            help: None,
+        },
+        other => system(other, &location).unwrap_or_else(|| Error::Io {
+            what: format!("`{location}`: {other}"),
+            help: None,
+        }),
+    }
+}
+
+/// The error of the operating system that lies under another, if one does.
+fn system(error: &(dyn std::error::Error + 'static), location: &str) -> Option<Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            // An I/O error may itself wrap the one that matters.
+            if io.raw_os_error().is_some() || io.source().is_none() {
+                return Some(Error::io(location, io));
+            }
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Errors that deltalake wraps: of the engine, of a store, of the log's reader.
+fn hidden(error: &DeltaTableError, location: String) -> Error {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = next {
+        if let Some(ours) = inner.downcast_ref::<engine::Error>() {
+            return Error::Engine(ours.clone());
+        }
+        if let Some(delta) = inner.downcast_ref::<TransactionError>() {
+            return Error::Io {
+                what: format!("`{location}`: {delta}"),
+                help: None,
+            };
+        }
+        if let Some(missing) = inner.downcast_ref::<ObjectStoreError>() {
+            return store(missing, location);
+        }
+        if let Some(failed) = engine::Error::of(inner) {
+            return match failed.kind {
+                engine::Kind::Source | engine::Kind::Io => Error::Corrupt {
+                    location,
+                    what: failed.message.clone(),
+                },
+                _ => Error::Engine(failed),
+            };
+        }
+        next = inner.source();
+    }
+    let text = error.to_string();
+    let text = text
+        .trim_start_matches("Kernel error: ")
+        .trim_start_matches("Generic DeltaTable error: ")
+        .trim_start_matches("Generic error: ");
+    // The writer's tasks hand their errors on as text.
+    if text.contains("Resources exhausted") || text.contains("Not enough memory") {
+        let error = DataFusionError::ResourcesExhausted(text.to_owned());
+        return Error::Engine(error.into());
+    }
+    let log = ["log", "checkpoint", "commit file", "JSON", "json"];
+    match log.iter().any(|sign| text.contains(sign)) {
+        true => Error::Corrupt {
+            location,
+            what: text.to_owned(),
+        },
+        false => Error::Io {
+            what: format!("`{location}`: {text}"),
+            help: None,
+        },
+    }
+}

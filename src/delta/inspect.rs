@@ -1,0 +1,260 @@
+//! What a table is now: the one read before planning, and the tables that queries read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, Fields, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
+use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
+use deltalake::kernel::{EagerSnapshot, Version};
+use deltalake::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt;
+use serde_json::Value;
+
+use super::{Error, Location};
+use crate::engine::{self, Format, Name, Session, SourceTable, plain, sql_type};
+
+/// What the log says of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableFacts {
+    pub version: i64,
+    pub columns: Vec<Column>,
+    pub partition_by: Vec<String>,
+    /// Rows, where every file's statistics count them and none has deletion vectors.
+    pub rows: Option<u64>,
+    pub files: u64,
+    pub bytes: u64,
+    pub configuration: BTreeMap<String, String>,
+    /// Milliseconds since 1970 of the last commit.
+    pub committed_at: Option<i64>,
+    /// What refx wrote into the last commit that it made: the run, the fingerprint, the inputs.
+    pub commit_info: BTreeMap<String, Value>,
+    /// Why refx cannot write the table, if it cannot.
+    pub unwritable: Option<String>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    /// In SQL's words.
+    pub data_type: String,
+    pub nullable: bool,
+}
+
+/// The table as it is now; `None` where there is none.
+pub async fn inspect(location: &Location) -> Result<Option<TableFacts>, Error> {
+    let Some(table) = open(location, None).await? else {
+        return Ok(None);
+    };
+    let snapshot = snapshot(&table, location)?;
+    let mut rows = Some(0);
+    let (mut files, mut bytes) = (0, 0);
+    for file in snapshot.log_data().iter() {
+        files += 1;
+        bytes += u64::try_from(file.size()).unwrap_or(0);
+        let counted = match file.deletion_vector_descriptor() {
+            Some(_) => None,
+            None => file.num_records(),
+        };
+        rows = rows.zip(counted).map(|(sum, n)| sum + n as u64);
+    }
+    let last: Vec<_> = table
+        .history(Some(1))
+        .try_collect()
+        .await
+        .map_err(|error| Error::from_delta(error, location))?;
+    let last = last.into_iter().next();
+    let committed_at = last.as_ref().and_then(|info| info.timestamp);
+    let commit_info = last.map(|info| info.info.into_iter().collect());
+    Ok(Some(TableFacts {
+        version: signed(snapshot.version()),
+        columns: columns(&schema(snapshot)),
+        partition_by: snapshot.metadata().partition_columns().to_vec(),
+        rows,
+        files,
+        bytes,
+        configuration: snapshot
+            .metadata()
+            .configuration()
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        committed_at,
+        commit_info: commit_info.unwrap_or_default(),
+        unwritable: unwritable(snapshot),
+    }))
+}
+
+/// The table for queries of the session, pinned to a version (the latest when absent), its strings
+/// plain.
+pub async fn provider(
+    session: &Session,
+    location: &Location,
+    version: Option<i64>,
+) -> Result<Arc<dyn TableProvider>, Error> {
+    let table = open(location, version).await?;
+    let table = table.ok_or_else(|| Error::Missing {
+        location: location.shown(),
+    })?;
+    scan(session, &table, location)
+}
+
+/// Registers a source of any format: Delta tables here, files by the engine.
+pub async fn register_source(
+    session: &Session,
+    name: &Name,
+    source: &SourceTable,
+    options: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    if session.source_format(source).await? != Format::Delta {
+        return Ok(session.register_source(name, source).await?);
+    }
+    let [root] = source.locations.as_slice() else {
+        return Err(Error::Io {
+            what: format!(
+                "`{name}` is a Delta table at {} places",
+                source.locations.len()
+            ),
+            help: Some("give a Delta source exactly one location".to_owned()),
+        });
+    };
+    let location = Location::new(root, options.clone())?;
+    let table = provider(session, &location, source.version).await?;
+    Ok(session.register_table(name, table)?)
+}
+
+/// The loaded table, or `None` where there is none.
+pub(super) async fn open(
+    location: &Location,
+    version: Option<i64>,
+) -> Result<Option<DeltaTable>, Error> {
+    // A folder that is not there is no table; deltalake would call it an error of the store.
+    if location.path().is_some_and(|path| !path.exists()) {
+        return Ok(None);
+    }
+    let mut table = location.handle()?;
+    let told = |error| Error::from_delta(error, location);
+    if !table.verify_deltatable_existence().await.map_err(told)? {
+        return Ok(None);
+    }
+    let loaded = match version {
+        None => table.load().await,
+        Some(version) => match Version::try_from(version) {
+            Ok(version) => table.load_version(version).await,
+            Err(_) => Err(DeltaTableError::generic(format!("no version {version}"))),
+        },
+    };
+    match loaded {
+        Ok(()) => Ok(Some(table)),
+        // The log is there, so what cannot be read of it is broken.
+        Err(DeltaTableError::NotATable(_)) => Err(Error::Corrupt {
+            location: location.shown(),
+            what: "its log has neither version 0 nor a checkpoint".to_owned(),
+        }),
+        Err(error) => match Error::from_delta(error, location) {
+            Error::Io { what, help } if help.is_none() && !what.contains("permission") => {
+                Err(Error::Corrupt {
+                    location: location.shown(),
+                    what,
+                })
+            }
+            other => Err(other),
+        },
+    }
+}
+
+/// A table provider over what was opened.
+pub(super) fn scan(
+    session: &Session,
+    table: &DeltaTable,
+    location: &Location,
+) -> Result<Arc<dyn TableProvider>, Error> {
+    let state = session.state();
+    table
+        .update_datafusion_session(&state)
+        .map_err(|error| Error::from_delta(error, location))?;
+    let config = DeltaScanConfig::new_from_session(&state).with_wrap_partition_values(false);
+    let snapshot = Arc::new(snapshot(table, location)?.clone());
+    let scan = DeltaScanNext::new(snapshot, config).map_err(|error| {
+        match Error::from_delta(DeltaTableError::from(error), location) {
+            Error::Unsupported {
+                location, reason, ..
+            } => Error::Unsupported {
+                location,
+                access: "read",
+                reason,
+            },
+            other => other,
+        }
+    })?;
+    Ok(Arc::new(scan))
+}
+
+pub(super) fn snapshot<'a>(
+    table: &'a DeltaTable,
+    location: &Location,
+) -> Result<&'a EagerSnapshot, Error> {
+    table
+        .snapshot()
+        .map(|state| state.snapshot())
+        .map_err(|error| Error::from_delta(error, location))
+}
+
+/// The table's columns in the engine's types.
+pub(super) fn schema(snapshot: &EagerSnapshot) -> SchemaRef {
+    let fields = snapshot.arrow_schema();
+    let fields = fields
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), plain(field.data_type()), field.is_nullable()));
+    Arc::new(Schema::new(fields.collect::<Fields>()))
+}
+
+pub(super) fn signed(version: Version) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+/// Why refx cannot write the table.
+pub(super) fn unwritable(snapshot: &EagerSnapshot) -> Option<String> {
+    let mapping = snapshot
+        .metadata()
+        .configuration()
+        .get("delta.columnMapping.mode");
+    if mapping.is_some_and(|mode| mode != "none") {
+        return Some("it uses column mapping".to_owned());
+    }
+    match PROTOCOL.can_write_to(snapshot) {
+        Ok(()) => None,
+        Err(TransactionError::UnsupportedTableFeatures(features)) => {
+            let names: Vec<String> = features
+                .iter()
+                .map(|feature| format!("`{}`", feature.as_ref()))
+                .collect();
+            Some(format!("it uses {}", names.join(", ")))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
+    let fields = schema.fields().iter();
+    fields
+        .map(|field| Column {
+            name: field.name().clone(),
+            data_type: sql_type(field.data_type()),
+            nullable: field.is_nullable(),
+        })
+        .collect()
+}
+
+impl From<engine::ColumnFact> for Column {
+    fn from(fact: engine::ColumnFact) -> Column {
+        Column {
+            name: fact.name,
+            data_type: fact.data_type,
+            nullable: fact.nullable,
+        }
+    }
+}

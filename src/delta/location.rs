@@ -1,0 +1,77 @@
+//! Where a table lies.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use deltalake::{DeltaTable, DeltaTableBuilder};
+use url::Url;
+
+use super::Error;
+
+/// The root of one table, local or in an object store, with the options of its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    url: Url,
+    options: BTreeMap<String, String>,
+}
+
+impl Location {
+    /// A path, relative to the working directory, or a URL: `file://`, `s3://`, `gs://`, `az://`.
+    /// Nothing is made or looked up.
+    pub fn new(root: &str, options: BTreeMap<String, String>) -> Result<Location, Error> {
+        let url = match Url::parse(root) {
+            Ok(url) if root.contains("://") => url,
+            _ => {
+                let path = absolute(Path::new(root)).map_err(|e| Error::io(root, &e))?;
+                Url::from_directory_path(&path).map_err(|()| Error::Io {
+                    what: format!("`{root}` is not a path"),
+                    help: None,
+                })?
+            }
+        };
+        Ok(Location { url, options })
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The folder of a local table.
+    pub fn path(&self) -> Option<PathBuf> {
+        (self.url.scheme() == "file")
+            .then(|| self.url.to_file_path().ok())
+            .flatten()
+    }
+
+    /// The path or URL as a person would write it.
+    pub fn shown(&self) -> String {
+        let Some(path) = self.path() else {
+            return self.url.to_string();
+        };
+        let here = std::env::current_dir().unwrap_or_default();
+        let path = path.strip_prefix(&here).unwrap_or(&path);
+        path.display().to_string()
+    }
+
+    /// A handle on the table, not yet loaded.
+    pub(super) fn handle(&self) -> Result<DeltaTable, Error> {
+        DeltaTableBuilder::from_url(self.url.clone())
+            .map(|builder| builder.with_storage_options(self.options.clone().into_iter().collect()))
+            .and_then(DeltaTableBuilder::build)
+            .map_err(|error| Error::from_delta(error, self))
+    }
+}
+
+/// The path from the root, without `.` and `..`, whether it exists or not.
+fn absolute(path: &Path) -> std::io::Result<PathBuf> {
+    let mut whole = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        match component {
+            Component::ParentDir => {
+                whole.pop();
+            }
+            other => whole.push(other),
+        }
+    }
+    Ok(whole)
+}

@@ -1,0 +1,319 @@
+//! Which types a table holds, and how the columns of a query fit those of a table.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit,
+};
+use datafusion::common::Column;
+use datafusion::logical_expr::{Expr, cast};
+
+use super::{Error, OnSchemaChange, PrimaryKey};
+use crate::engine::{plain, sql_type};
+
+/// How the rows of a query become rows of a table.
+pub(super) struct Fit {
+    /// One expression a column, in the order of `schema`.
+    pub(super) columns: Vec<Expr>,
+    pub(super) schema: SchemaRef,
+    /// Columns that the table gets with this write.
+    pub(super) added: Vec<FieldRef>,
+    /// The key in the spelling of `schema`.
+    pub(super) key: Vec<String>,
+}
+
+impl Fit {
+    /// For a new table, or one that is replaced: the query decides.
+    pub(super) fn fresh(query: &Schema, key: Option<&PrimaryKey>) -> Result<Fit, Error> {
+        let fields = storable(query)?;
+        let columns = query.fields().iter().zip(&fields);
+        Ok(Fit {
+            columns: columns.map(|(from, to)| convert(from, to)).collect(),
+            key: spelled(key, &fields)?,
+            schema: Arc::new(Schema::new(fields)),
+            added: Vec::new(),
+        })
+    }
+
+    /// For a table that stays: its columns and types decide.
+    pub(super) fn into(
+        table: &Schema,
+        query: &Schema,
+        key: Option<&PrimaryKey>,
+        change: OnSchemaChange,
+    ) -> Result<Fit, Error> {
+        let found = storable(query)?;
+        let mut columns = Vec::new();
+        let mut fields: Vec<FieldRef> = Vec::new();
+        let mut added = Vec::new();
+        for (from, field) in query.fields().iter().zip(&found) {
+            match named(table, field.name()) {
+                Some(present) => {
+                    let to = fitting(field, present)?;
+                    columns.push(convert(from, &to));
+                    fields.push(to);
+                }
+                None => match change {
+                    OnSchemaChange::Ignore => {}
+                    OnSchemaChange::Fail => return Err(new_column(field)),
+                    OnSchemaChange::AppendNewColumns | OnSchemaChange::SyncAllColumns => {
+                        columns.push(convert(from, field));
+                        fields.push(Arc::clone(field));
+                        added.push(Arc::clone(field));
+                    }
+                },
+            }
+        }
+        for column in table.fields() {
+            let present = fields.iter().any(|field| field.name() == column.name());
+            if !present && change != OnSchemaChange::AppendNewColumns {
+                return Err(lost_column(column, change));
+            }
+        }
+        Ok(Fit {
+            columns,
+            key: spelled(key, &fields)?,
+            schema: Arc::new(Schema::new(fields)),
+            added,
+        })
+    }
+}
+
+fn new_column(field: &Field) -> Error {
+    Error::schema(
+        field.name(),
+        format!(
+            "the table has no column `{}`, which the model selects",
+            field.name()
+        ),
+        "set `on_schema_change: append_new_columns`, or rebuild with `--full-refresh`",
+    )
+}
+
+fn lost_column(column: &Field, change: OnSchemaChange) -> Error {
+    let help = match change {
+        OnSchemaChange::SyncAllColumns => {
+            "a column goes only when the table is rebuilt: run with `--full-refresh`"
+        }
+        _ => {
+            "select it again, set `on_schema_change: append_new_columns` to keep the old values, or rebuild with `--full-refresh`"
+        }
+    };
+    Error::schema(
+        column.name(),
+        format!(
+            "the model no longer selects `{}`, which the table has",
+            column.name()
+        ),
+        help,
+    )
+}
+
+fn convert(from: &Field, to: &Field) -> Expr {
+    let column = Expr::Column(Column::new_unqualified(from.name()));
+    if from.data_type() == to.data_type() && from.name() == to.name() {
+        return column;
+    }
+    let converted = match from.data_type() == to.data_type() {
+        true => column,
+        false => cast(column, to.data_type().clone()),
+    };
+    converted.alias(to.name())
+}
+
+fn named<'a>(schema: &'a Schema, name: &str) -> Option<&'a FieldRef> {
+    let same = |field: &&FieldRef| field.name() == name;
+    // Delta's names differ by more than case.
+    let alike = |field: &&FieldRef| field.name().to_lowercase() == name.to_lowercase();
+    let fields = schema.fields();
+    fields
+        .iter()
+        .find(same)
+        .or_else(|| fields.iter().find(alike))
+}
+
+/// The key as the columns spell it.
+fn spelled(key: Option<&PrimaryKey>, fields: &[FieldRef]) -> Result<Vec<String>, Error> {
+    let Some(key) = key else {
+        return Ok(Vec::new());
+    };
+    let schema = Schema::new(fields.iter().cloned().collect::<Fields>());
+    let columns = key.columns().iter().map(|name| match named(&schema, name) {
+        Some(field) => Ok(field.name().clone()),
+        None => Err(Error::schema(
+            name,
+            format!("the model does not select `{name}`, a column of its primary key"),
+            "select it, or correct the primary key",
+        )),
+    });
+    columns.collect()
+}
+
+/// The columns in types that Delta has, all of them nullable.
+fn storable(query: &Schema) -> Result<Vec<FieldRef>, Error> {
+    let mut seen = HashSet::new();
+    let mut fields = Vec::with_capacity(query.fields().len());
+    for field in query.fields() {
+        if !seen.insert(field.name().to_lowercase()) {
+            return Err(Error::schema(
+                field.name(),
+                format!("two columns are named `{}`", field.name()),
+                "names in a table differ by more than case: rename one with `as`",
+            ));
+        }
+        let stored = stored_type(field.data_type()).ok_or_else(|| {
+            Error::schema(
+                field.name(),
+                format!(
+                    "column `{}` is of type {}, which tables cannot hold",
+                    field.name(),
+                    sql_type(field.data_type())
+                ),
+                match field.data_type() {
+                    DataType::Interval(_) | DataType::Duration(_) => {
+                        "turn it into a number: `extract(epoch from …)`"
+                    }
+                    _ => "cast it to `varchar`",
+                },
+            )
+        })?;
+        fields.push(Arc::new(Field::new(field.name(), stored, true)));
+    }
+    Ok(fields)
+}
+
+/// The type of Delta that holds all values of this one.
+fn stored_type(data_type: &DataType) -> Option<DataType> {
+    const WIDEST: u8 = 38;
+    Some(match data_type {
+        DataType::Null => DataType::Utf8,
+        // Counts and sums fit; the cast fails on what does not.
+        DataType::UInt64 | DataType::UInt32 => DataType::Int64,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt8 => DataType::Int16,
+        DataType::Float16 => DataType::Float32,
+        DataType::Date64 => DataType::Date32,
+        DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Timestamp(_, Some(_)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s)
+            if *s >= 0 =>
+        {
+            DataType::Decimal128(*p, *s)
+        }
+        DataType::Decimal256(p, s) if *p <= WIDEST && *s >= 0 => DataType::Decimal128(*p, *s),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => {
+            // The one name that Parquet's and Delta's readers agree on.
+            let item = Field::new("element", stored_type(item.data_type())?, true);
+            DataType::List(Arc::new(item))
+        }
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                let stored = stored_type(field.data_type())?;
+                Some(Field::new(field.name(), stored, true))
+            });
+            DataType::Struct(fields.collect::<Option<Vec<_>>>()?.into())
+        }
+        DataType::Map(..) => plain(data_type),
+        DataType::Dictionary(_, values) => stored_type(values)?,
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Date32
+        | DataType::Utf8
+        | DataType::Binary => data_type.clone(),
+        DataType::LargeUtf8 | DataType::Utf8View | DataType::LargeBinary | DataType::BinaryView => {
+            plain(data_type)
+        }
+        _ => return None,
+    })
+}
+
+/// The table's column, if the query's fits into it without loss.
+fn fitting(found: &Field, present: &FieldRef) -> Result<FieldRef, Error> {
+    let to = Field::new(present.name(), present.data_type().clone(), true);
+    if widens(found.data_type(), present.data_type()) {
+        return Ok(Arc::new(to));
+    }
+    let (old, new) = (sql_type(present.data_type()), sql_type(found.data_type()));
+    Err(Error::schema(
+        present.name(),
+        format!(
+            "column `{}` is {old} in the table and {new} in the model",
+            present.name()
+        ),
+        format!(
+            "cast it in the model: `cast({} as {old})`, or rebuild the table with `--full-refresh`",
+            present.name()
+        ),
+    ))
+}
+
+/// Whether each value of one type is a value of the other.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp};
+    let digits = |integer: &DataType| match integer {
+        Int8 => Some(3),
+        Int16 => Some(5),
+        Int32 => Some(10),
+        Int64 => Some(19),
+        _ => None,
+    };
+    match (from, to) {
+        (a, b) if same(a, b) => true,
+        (a, b) if a.is_signed_integer() && b.is_signed_integer() => {
+            a.primitive_width() <= b.primitive_width()
+        }
+        (Int8 | Int16 | Int32 | Float32, Float64) | (Int8 | Int16, Float32) => true,
+        (Decimal128(p, s), Decimal128(wide, scale)) => {
+            scale >= s && i16::from(*wide) - i16::from(*scale) >= i16::from(*p) - i16::from(*s)
+        }
+        (integer, Decimal128(wide, scale)) => {
+            digits(integer).is_some_and(|digits| i16::from(*wide) - i16::from(*scale) >= digits)
+        }
+        (Date32, Timestamp(_, None)) => true,
+        _ => false,
+    }
+}
+
+/// Equal but for what is nullable and how list items are called.
+pub(super) fn same(left: &DataType, right: &DataType) -> bool {
+    match (left, right) {
+        (DataType::List(a), DataType::List(b)) => same(a.data_type(), b.data_type()),
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b.iter())
+                    .all(|(a, b)| a.name() == b.name() && same(a.data_type(), b.data_type()))
+        }
+        (DataType::Map(a, _), DataType::Map(b, _)) => match (a.data_type(), b.data_type()) {
+            (DataType::Struct(a), DataType::Struct(b)) => a
+                .iter()
+                .zip(b.iter())
+                .all(|(a, b)| same(a.data_type(), b.data_type())),
+            _ => false,
+        },
+        _ => left == right,
+    }
+}
+
+/// Whether two tables of these columns are of one shape.
+pub(super) fn same_columns(left: &Schema, right: &Schema) -> bool {
+    left.fields().len() == right.fields().len()
+        && left
+            .fields()
+            .iter()
+            .zip(right.fields())
+            .all(|(a, b)| a.name() == b.name() && same(a.data_type(), b.data_type()))
+}

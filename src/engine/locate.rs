@@ -1,0 +1,51 @@
+//! Finds a name in a SQL text, for the errors that DataFusion gives no place to.
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use super::Position;
+
+/// The first place of `name` (dots separate its parts) in the text, quoted or not.
+pub(super) fn identifier(sql: &str, name: &str) -> Option<Position> {
+    let tokens = tokens(sql)?;
+    let parts: Vec<&str> = name.split('.').map(|part| part.trim_matches('"')).collect();
+    // A qualified name is looked for whole, then by its last part.
+    find(&tokens, &parts, false).or_else(|| find(&tokens, &parts[parts.len() - 1..], false))
+}
+
+/// The first place where `name` is called.
+pub(super) fn function(sql: &str, name: &str) -> Option<Position> {
+    find(&tokens(sql)?, &[name], true)
+}
+
+fn tokens(sql: &str) -> Option<Vec<TokenWithSpan>> {
+    let mut tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .ok()?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    Some(tokens)
+}
+
+fn find(tokens: &[TokenWithSpan], parts: &[&str], called: bool) -> Option<Position> {
+    let width = parts.len() * 2 - 1;
+    let start = (0..tokens.len().checked_sub(width)? + 1).find(|&start| {
+        let matches = (0..width).all(|offset| match (&tokens[start + offset].token, offset % 2) {
+            (Token::Word(word), 0) => {
+                let part = parts[offset / 2];
+                match word.quote_style {
+                    Some(_) => word.value == part,
+                    None => word.value.to_lowercase() == part.to_lowercase(),
+                }
+            }
+            (Token::Period, 1) => true,
+            _ => false,
+        });
+        let next = tokens.get(start + width).map(|next| &next.token);
+        matches && (!called || next == Some(&Token::LParen))
+    })?;
+    let place = tokens[start].span.start;
+    Some(Position {
+        line: usize::try_from(place.line).ok()?,
+        column: usize::try_from(place.column).ok()?,
+    })
+}

@@ -1,0 +1,166 @@
+//! The query engine: DataFusion, set up once a run and shared by every step.
+//!
+//! An [`Engine`] holds what a run has only one of: the bounded memory pool, the spill directory and
+//! the object stores. Each step asks it for a [`Session`], a cheap space of names of its own, in
+//! which tables are registered and SQL is planned and executed.
+//!
+//! ```ignore
+//! let engine = Engine::new(&Settings::default())?;
+//! let session = engine.session();
+//! session.register_source(&Name::bare("users"), &SourceTable::at("data/users.parquet")).await?;
+//! let plan = session.plan("select user_id from users").await?;
+//! assert_eq!(plan.columns()[0].name, "user_id");
+//! ```
+//!
+//! Strings are plain `Utf8` everywhere: chains of joins over string views take many times the
+//! memory (DESIGN.md, "Facts that were checked").
+
+mod error;
+mod locate;
+mod memory;
+mod query;
+mod session;
+mod source;
+mod stage;
+
+pub(crate) use error::plain_io;
+pub use error::{Error, Kind, Position};
+pub(crate) use query::sql_type;
+pub use query::{Answer, ColumnFact, Plan};
+pub use session::{Name, Session};
+pub(crate) use source::plain;
+pub use source::{Format, SourceOptions, SourceTable};
+pub(crate) use stage::Staged;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+
+/// The catalog that every session's names live in.
+pub(crate) const CATALOG: &str = "refx";
+/// The schema of a name that is written without one.
+pub(crate) const SCHEMA: &str = "main";
+
+/// What a run decides about the engine.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Bytes that all queries of the run share; past them they spill to disk. 60 % of the machine's
+    /// memory when absent.
+    pub memory_limit: Option<u64>,
+    /// Where spilled and staged rows go. The system's temporary folder when absent.
+    pub spill_directory: Option<PathBuf>,
+    /// Partitions of one query, hence the threads it keeps busy. The machine's cores when absent.
+    pub threads: Option<usize>,
+    /// Options of object stores, in the names of the `object_store` crate.
+    pub storage_options: BTreeMap<String, String>,
+}
+
+/// What a whole run shares. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    template: Arc<SessionState>,
+    storage_options: Arc<BTreeMap<String, String>>,
+}
+
+impl Engine {
+    /// Fails when the spill directory cannot be made or written.
+    pub fn new(settings: &Settings) -> Result<Engine, Error> {
+        let runtime = runtime(settings)?;
+        let state = SessionStateBuilder::new()
+            .with_config(config(settings))
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        Ok(Engine {
+            template: Arc::new(state),
+            storage_options: Arc::new(settings.storage_options.clone()),
+        })
+    }
+
+    /// A new space of names for one step. It shares the run's memory, disk and object stores.
+    pub fn session(&self) -> Session {
+        Session::new(
+            self.template.as_ref().clone(),
+            Arc::clone(&self.storage_options),
+        )
+    }
+}
+
+fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
+    let limit = memory_limit(settings);
+    let pool = memory::SharedPool::new(limit);
+    let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(u64::MAX / 2);
+    if let Some(directory) = &settings.spill_directory {
+        std::fs::create_dir_all(directory).map_err(|e| Error::io(directory.display(), &e))?;
+        disk = disk.with_mode(DiskManagerMode::Directories(vec![directory.clone()]));
+    }
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
+        // A folder may get new files while the engine lives: an editor's lives long.
+        .with_object_list_cache_limit(0)
+        .build_arc()
+        .map_err(Error::from)
+}
+
+fn memory_limit(settings: &Settings) -> usize {
+    let limit = settings
+        .memory_limit
+        .unwrap_or_else(|| machine_memory() / 10 * 6);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+fn config(settings: &Settings) -> SessionConfig {
+    let threads = settings
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
+        .unwrap_or(1)
+        .max(1);
+    let mut config = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false);
+    // Merging holds batches of every spilled file at once.
+    let limit = memory_limit(settings);
+    if limit < 512 << 20 {
+        config = config.with_batch_size(if limit < 256 << 20 { 2048 } else { 4096 });
+    }
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.time_zone = Some("UTC".to_owned());
+    // Sorts keep so much back for merging what they spilled; a small limit cannot afford the default
+    // of 10 MB each.
+    let share = limit / threads / 32;
+    options.execution.sort_spill_reservation_bytes = share.clamp(256 << 10, 10 << 20);
+    options.execution.collect_statistics = true;
+    options.execution.listing_table_ignore_subdirectory = false;
+    config
+}
+
+/// Bytes of memory of this machine, or of the container that confines it.
+fn machine_memory() -> u64 {
+    const FALLBACK: u64 = 4 << 30;
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let total = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kib * 1024)
+    });
+    let confined = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+    match (total, confined) {
+        (Some(total), Some(confined)) => total.min(confined),
+        (Some(bytes), None) | (None, Some(bytes)) => bytes,
+        (None, None) => FALLBACK,
+    }
+}
+
+#[cfg(test)]
+mod tests;

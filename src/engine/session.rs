@@ -1,0 +1,295 @@
+//! One step's space of names: what is registered in it is what its SQL can read.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, TableProvider,
+};
+use datafusion::common::{DataFusionError, TableReference};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+
+use super::query::Answer;
+use super::{CATALOG, Error, Kind, Plan, SCHEMA, locate};
+
+/// The name of a table in SQL: `orders`, or `raw.orders`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    pub schema: Option<String>,
+    pub table: String,
+}
+
+impl Name {
+    pub fn bare(table: impl Into<String>) -> Name {
+        Name {
+            schema: None,
+            table: table.into(),
+        }
+    }
+
+    pub fn qualified(schema: impl Into<String>, table: impl Into<String>) -> Name {
+        Name {
+            schema: Some(schema.into()),
+            table: table.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.table),
+            None => f.write_str(&self.table),
+        }
+    }
+}
+
+/// A space of names, planned and executed in by one step. Cheap to clone; clones share the names.
+#[derive(Clone)]
+pub struct Session {
+    pub(super) context: SessionContext,
+    pub(super) storage_options: Arc<BTreeMap<String, String>>,
+    /// Text files that were registered, to name the file in a message about a bad value.
+    pub(super) texts: Arc<Mutex<Vec<TextSource>>>,
+}
+
+/// A registered CSV file and the names of its columns.
+#[derive(Clone, Debug)]
+pub(super) struct TextSource {
+    pub(super) file: String,
+    /// Name and SQL type.
+    pub(super) columns: Vec<(String, String)>,
+    pub(super) header: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        mut state: SessionState,
+        storage_options: Arc<BTreeMap<String, String>>,
+    ) -> Session {
+        let catalogs = MemoryCatalogProviderList::new();
+        let catalog = MemoryCatalogProvider::new();
+        // Registering into a fresh in-memory catalog cannot fail.
+        let _ = catalog.register_schema(SCHEMA, Arc::new(MemorySchemaProvider::new()));
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        state.register_catalog_list(Arc::new(catalogs));
+        state.mark_start_execution();
+        Session {
+            context: SessionContext::new_with_state(state),
+            storage_options,
+            texts: Arc::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> SessionState {
+        self.context.state()
+    }
+
+    /// Registers a table that another room made, such as a Delta table pinned to a version. A table
+    /// of the same name is replaced.
+    pub fn register_table(&self, name: &Name, table: Arc<dyn TableProvider>) -> Result<(), Error> {
+        if let Some(schema) = &name.schema {
+            let catalog = self.context.catalog(CATALOG).ok_or_else(|| {
+                DataFusionError::Internal("the session has no catalog".to_owned())
+            })?;
+            if catalog.schema(schema).is_none() {
+                catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+            }
+        }
+        self.context.deregister_table(reference(name))?;
+        self.context.register_table(reference(name), table)?;
+        Ok(())
+    }
+
+    /// Makes the SELECT readable under a name. It is planned now, against the names registered so
+    /// far, and merged into the plans of its readers.
+    pub async fn register_view(&self, name: &Name, sql: &str) -> Result<(), Error> {
+        let logical = self.logical(sql).await?;
+        self.register_table(
+            name,
+            Arc::new(ViewTable::new(logical, Some(sql.to_owned()))),
+        )
+    }
+
+    /// Plans exactly one SELECT. Names, types and functions are checked as they will be when it
+    /// runs.
+    pub async fn plan(&self, sql: &str) -> Result<Plan, Error> {
+        let logical = self.logical(sql).await?;
+        let state = self.state();
+        let options = state.config_options();
+        let logical = state
+            .analyzer()
+            .execute_and_check(logical, options, |_, _| {})
+            .map_err(|error| self.explain(sql, error))?;
+        Ok(Plan {
+            logical,
+            state,
+            staged: Arc::default(),
+        })
+    }
+
+    /// Runs the SELECT and gives up to `limit` rows as JSON values.
+    pub async fn rows_as_json(&self, sql: &str, limit: usize) -> Result<Answer, Error> {
+        let plan = self.plan(sql).await?;
+        plan.answer(limit).await.map_err(|e| self.told(sql, e))
+    }
+
+    /// Runs the statements of a hook, of any kind, one after the other. The last one's rows.
+    pub async fn statement(
+        &self,
+        sql: &str,
+    ) -> Result<Vec<datafusion::arrow::array::RecordBatch>, Error> {
+        let mut rows = Vec::new();
+        for statement in parse(sql)? {
+            let run = async {
+                let plan = self.state().statement_to_plan(statement).await?;
+                let frame = self.context.execute_logical_plan(plan).await?;
+                frame.collect().await
+            };
+            rows = run.await.map_err(|error| self.explain(sql, error))?;
+        }
+        Ok(rows)
+    }
+
+    /// Puts the place and the names that exist into an error of running `sql`.
+    pub fn told(&self, sql: &str, error: Error) -> Error {
+        let error = self.name_the_file(error);
+        let Some(written) = error.written.clone() else {
+            return error;
+        };
+        let place = match error.kind {
+            Kind::UnknownFunction => locate::function(sql, &written),
+            _ => locate::identifier(sql, &written),
+        };
+        // The planner's own place comes first: a name may occur more than once.
+        let place = error.position.or(place);
+        let candidates = match error.kind {
+            Kind::UnknownTable => self.table_names(),
+            Kind::UnknownFunction => {
+                let state = self.state();
+                state.udfs().into_iter().chain(state.udafs()).collect()
+            }
+            _ => Vec::new(),
+        };
+        error.at(place).candidates(candidates)
+    }
+
+    fn explain(&self, sql: &str, error: DataFusionError) -> Error {
+        self.told(sql, Error::from(error))
+    }
+
+    async fn logical(&self, sql: &str) -> Result<LogicalPlan, Error> {
+        let statement = select(parse(sql)?)?;
+        self.state()
+            .statement_to_plan(statement)
+            .await
+            .map_err(|error| self.explain(sql, error))
+    }
+
+    /// A bad value in a CSV file is reported by line and column number only.
+    fn name_the_file(&self, error: Error) -> Error {
+        let Some((column, line)) = csv_place(&error.message) else {
+            return error;
+        };
+        let texts = match self.texts.lock() {
+            Ok(texts) => texts,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let [text] = texts.as_slice() else {
+            return error;
+        };
+        let value = error.message.split('\'').nth(1).unwrap_or_default();
+        let Some((name, wanted)) = text.columns.get(column) else {
+            return error;
+        };
+        // The reader counts rows from 1, and does not count the header.
+        let line = line + usize::from(text.header);
+        Error::new(
+            Kind::Source,
+            format!(
+                "{}:{line}: column `{name}`: `{value}` is not of type {wanted}",
+                text.file
+            ),
+        )
+        .help("correct the value, or declare another type for the column")
+    }
+
+    fn table_names(&self) -> Vec<String> {
+        let Some(catalog) = self.context.catalog(CATALOG) else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        for schema in catalog.schema_names() {
+            let tables = catalog.schema(&schema).map(|schema| schema.table_names());
+            names.extend(tables.unwrap_or_default().into_iter().map(|table| {
+                if schema == SCHEMA {
+                    table
+                } else {
+                    format!("{schema}.{table}")
+                }
+            }));
+        }
+        names
+    }
+}
+
+pub(super) fn reference(name: &Name) -> TableReference {
+    match &name.schema {
+        Some(schema) => TableReference::full(CATALOG, schema.as_str(), name.table.as_str()),
+        None => TableReference::full(CATALOG, SCHEMA, name.table.as_str()),
+    }
+}
+
+fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
+    let statements = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .build()
+        .and_then(|mut parser| parser.parse_statements())?;
+    Ok(statements.into())
+}
+
+/// The one SELECT among the statements, or why there is none.
+fn select(statements: Vec<Statement>) -> Result<Statement, Error> {
+    let mut statements = statements.into_iter();
+    match (statements.next(), statements.next()) {
+        (Some(Statement::Statement(statement)), None)
+            if matches!(statement.as_ref(), ast::Statement::Query(_)) =>
+        {
+            Ok(Statement::Statement(statement))
+        }
+        (None, _) => Err(Error::new(Kind::Syntax, "there is no SELECT")),
+        (Some(_), Some(_)) => Err(Error::new(
+            Kind::Syntax,
+            "expected one SELECT, found several statements",
+        )
+        .help("put what runs before or after into a hook")),
+        (Some(other), None) => {
+            let text = other.to_string();
+            let word = text.split_whitespace().next().unwrap_or_default();
+            Err(Error::new(
+                Kind::Syntax,
+                format!("expected a SELECT, found `{}`", word.to_lowercase()),
+            )
+            .help("a model only selects; put other statements into a hook"))
+        }
+    }
+}
+
+/// Zero-based column and one-based line in `… for column 1 at line 5 …`.
+fn csv_place(message: &str) -> Option<(usize, usize)> {
+    let number = |text: &str| {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let (_, rest) = message.split_once(" for column ")?;
+    let (column, rest) = rest.split_once(" at line ")?;
+    Some((number(column)?, number(rest)?))
+}

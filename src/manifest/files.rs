@@ -1,0 +1,437 @@
+//! Nodes that have a file: models, seeds, singular tests, analyses.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::project::config::{
+    self, IncrementalStrategy, Materialized, ModelConfig, SeedConfig, TestConfig,
+};
+use crate::project::yaml::Spanned;
+use crate::project::{ModelProperties, ModelVersion, SeedFile, SqlFile};
+use crate::template::{self, Calls, Host, RefCall, Relation, RelationKind, Source as Text};
+
+use super::build::{Builder, Draft};
+use super::settings::Layers;
+use super::{
+    Access, Analysis, Common, Materialization, Model, Node, NodeId, Seed, Strategy, Test, TestKind,
+};
+
+/// Answers a template in the parse pass, before anything is resolved.
+struct Parsing {
+    schema: Arc<str>,
+    config: Value,
+}
+
+impl Host for Parsing {
+    fn reference(&self, call: &RefCall) -> Result<Relation, Diagnostic> {
+        Ok(Relation::table(&*self.schema, &*call.name))
+    }
+
+    fn source(&self, source: &str, table: &str) -> Result<Relation, Diagnostic> {
+        Ok(Relation::table(source, table))
+    }
+
+    fn config(&self) -> Value {
+        self.config.clone()
+    }
+}
+
+/// A file rendered for its calls.
+struct Parsed {
+    calls: Calls,
+    blank: bool,
+}
+
+impl Builder<'_> {
+    /// Reads all files of nodes. The parse pass of the models runs on all cores.
+    pub(super) fn files(&mut self) -> Vec<Draft> {
+        let project = self.project;
+        let mut drafts = Vec::new();
+        let models: Vec<_> = {
+            let builder = &*self;
+            let read = |file| builder.model(file);
+            project.models.par_iter().map(read).collect()
+        };
+        let tests: Vec<_> = {
+            let builder = &*self;
+            let read = |file| builder.singular_test(file);
+            project.singular_tests.par_iter().map(read).collect()
+        };
+        let analyses: Vec<_> = {
+            let builder = &*self;
+            let read = |file| builder.analysis(file);
+            project.analyses.par_iter().map(read).collect()
+        };
+        let seeds: Vec<_> = project.seeds.iter().map(|file| self.seed(file)).collect();
+        for (draft, diagnostics) in models.into_iter().chain(seeds).chain(tests).chain(analyses) {
+            drafts.extend(draft);
+            self.diagnostics.extend(diagnostics);
+        }
+        drafts
+    }
+
+    fn model(&self, file: &SqlFile) -> (Option<Draft>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let (properties, version) = self.described_model(&file.name);
+        let name = properties.map_or(file.name.as_str(), |properties| &properties.name.value);
+        let mut fqn = self.fqn(&file.folders, name);
+        if let Some(version) = version {
+            fqn.push(format!("v{}", &*version.v.value));
+        }
+        let mut layers = Layers::new(self.project.file.models.as_ref(), &fqn);
+        if let Some(properties) = properties {
+            layers.properties(properties);
+            layers.push(properties.config.as_ref());
+        }
+        layers.push(version.and_then(|version| version.config.as_ref()));
+        let parsed = self.parse_pass(file, &layers, &mut diagnostics);
+        layers.calls(&parsed.calls.config);
+        let merged = layers.merge();
+        let config: ModelConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        let enabled = config.enabled.unwrap_or(true);
+        if parsed.blank && enabled && diagnostics.iter().all(|known| !known.is_error()) {
+            diagnostics.push(
+                Diagnostic::error(Code::EmptyModel, format!("`{name}` has no SELECT"))
+                    .at(Span::file(file.path.clone()))
+                    .help("write one, or disable the model: `{{ config(enabled=false) }}`"),
+            );
+        }
+        let suffix = version.map(|version| format!(".v{}", &*version.v.value));
+        let id = NodeId::new(format!(
+            "model.{}.{name}{}",
+            self.invocation.project,
+            suffix.unwrap_or_default()
+        ));
+        let primary_key = config.primary_key.as_ref().map(|key| key.value.0.clone());
+        let default_alias = match version {
+            Some(version) => format!("{name}_v{}", &*version.v.value),
+            None => name.to_string(),
+        };
+        let mut common = self.common(id, name, &file.path, fqn, &merged);
+        common.tags = config.tags.0.clone();
+        common.meta = config.meta.clone();
+        common.group = config.group.as_ref().map(|group| group.value.clone());
+        common.owner = config.owner.as_ref().map(ToString::to_string);
+        if let Some(properties) = properties {
+            self.describe(&mut common, properties);
+        }
+        let materialization =
+            self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
+        let relation = self.relation_of(
+            &common,
+            config.schema.as_ref(),
+            config.alias.as_ref(),
+            &default_alias,
+            match materialization {
+                Materialization::View => RelationKind::View,
+                Materialization::Ephemeral => RelationKind::Cte,
+                Materialization::Table | Materialization::Incremental(_) => RelationKind::Table,
+            },
+            &mut diagnostics,
+        );
+        let model = Model {
+            materialization,
+            primary_key: primary_key.unwrap_or_default(),
+            access: match config.access {
+                Some(config::Access::Private) => Access::Private,
+                Some(config::Access::Public) => Access::Public,
+                Some(config::Access::Protected) | None => Access::Protected,
+            },
+            version: version.map(|version| version.v.value.to_string()),
+            latest_version: properties.and_then(latest_version),
+            cadence: config.cadence.as_ref().map(|cadence| cadence.value.clone()),
+            relation,
+            config,
+            text: file.text.clone(),
+            asks_incremental: parsed.calls.incremental,
+            common,
+        };
+        let draft = Draft {
+            node: Node::Model(model),
+            calls: parsed.calls,
+            enabled,
+        };
+        (Some(draft), diagnostics)
+    }
+
+    fn seed(&self, file: &SeedFile) -> (Option<Draft>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let name = file.name.as_str();
+        let fqn = self.fqn(&file.folders, name);
+        let properties = self.described.seeds.get(name).copied();
+        let mut layers = Layers::new(self.project.file.seeds.as_ref(), &fqn);
+        if let Some(properties) = properties {
+            layers.properties(properties);
+            layers.push(properties.config.as_ref());
+        }
+        let merged = layers.merge();
+        let config: SeedConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        let id = NodeId::new(format!("seed.{}.{name}", self.invocation.project));
+        let mut common = self.common(id, name, &file.path, fqn, &merged);
+        common.tags = config.tags.0.clone();
+        common.meta = config.meta.clone();
+        common.group = config.group.as_ref().map(|group| group.value.clone());
+        common.owner = config.owner.as_ref().map(ToString::to_string);
+        if let Some(properties) = properties {
+            self.describe(&mut common, properties);
+        }
+        let relation = self.relation_of(
+            &common,
+            config.schema.as_ref(),
+            config.alias.as_ref(),
+            name,
+            RelationKind::Table,
+            &mut diagnostics,
+        );
+        let draft = Draft {
+            enabled: config.enabled.unwrap_or(true),
+            node: Node::Seed(Seed {
+                common,
+                relation,
+                config,
+            }),
+            calls: Calls::default(),
+        };
+        (Some(draft), diagnostics)
+    }
+
+    fn singular_test(&self, file: &SqlFile) -> (Option<Draft>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let name = file.name.as_str();
+        let fqn = self.fqn(&file.folders, name);
+        let properties = self.described.tests.get(name).copied();
+        let mut layers = Layers::new(self.project.file.data_tests.as_ref(), &fqn);
+        layers.push(properties.and_then(|properties| properties.config.as_ref()));
+        let parsed = self.parse_pass(file, &layers, &mut diagnostics);
+        layers.calls(&parsed.calls.config);
+        let merged = layers.merge();
+        let config: TestConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        let id = NodeId::new(format!("test.{}.{name}", self.invocation.project));
+        let mut common = self.common(id, name, &file.path, fqn, &merged);
+        common.tags = config.tags.0.clone();
+        common.meta = config.meta.clone();
+        if let Some(properties) = properties {
+            common.description = self.description(properties.description.as_ref());
+        }
+        let draft = Draft {
+            enabled: config.enabled.unwrap_or(true),
+            node: Node::Test(Test {
+                relation: self.failures(&config, name),
+                common,
+                kind: TestKind::Singular {
+                    text: file.text.clone(),
+                },
+                attached: None,
+                config,
+            }),
+            calls: parsed.calls,
+        };
+        (Some(draft), diagnostics)
+    }
+
+    fn analysis(&self, file: &SqlFile) -> (Option<Draft>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let fqn = self.fqn(&file.folders, &file.name);
+        let layers = Layers::default();
+        let parsed = self.parse_pass(file, &layers, &mut diagnostics);
+        let id = NodeId::new(format!(
+            "analysis.{}.{}",
+            self.invocation.project, file.name
+        ));
+        let draft = Draft {
+            enabled: true,
+            node: Node::Analysis(Analysis {
+                common: self.common(id, &file.name, &file.path, fqn, &layers.merge()),
+                text: file.text.clone(),
+            }),
+            calls: parsed.calls,
+        };
+        (Some(draft), diagnostics)
+    }
+
+    /// Renders a file for what it asks for. A file that fails still has the calls that stand in it.
+    fn parse_pass(
+        &self,
+        file: &SqlFile,
+        layers: &Layers,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Parsed {
+        let source = Text::whole(file.path.clone(), file.text.clone());
+        let config = layers.merge().to_json();
+        let mut scope = self.invocation.scope(false);
+        scope.this = Some(self.invocation.relation(&file.name));
+        scope.docs = self.docs.clone();
+        scope.model = Arc::new(serde_json::json!({
+            "name": file.name,
+            "resource_type": "model",
+            "package_name": &*self.invocation.project,
+            "original_file_path": &*file.path,
+            "path": &*file.path,
+            "schema": &*self.invocation.schema,
+            "alias": file.name,
+            "config": config,
+        }));
+        let host: Arc<dyn Host> = Arc::new(Parsing {
+            schema: self.invocation.schema.clone(),
+            config: Value::Object(config.clone()),
+        });
+        match template::render(self.macros, &source, &scope, &host) {
+            Ok(rendered) => {
+                diagnostics.extend(rendered.warnings);
+                Parsed {
+                    blank: is_blank(&rendered.text),
+                    calls: rendered.calls,
+                }
+            }
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                Parsed {
+                    calls: template::static_calls(&source),
+                    blank: false,
+                }
+            }
+        }
+    }
+
+    fn fqn(&self, folders: &[String], name: &str) -> Vec<String> {
+        let mut fqn = vec![self.invocation.project.to_string()];
+        fqn.extend_from_slice(folders);
+        fqn.push(name.to_string());
+        fqn
+    }
+
+    /// The properties of the model in a file, and its version where the properties declare some.
+    fn described_model(&self, file: &str) -> (Option<&ModelProperties>, Option<&ModelVersion>) {
+        if let Some((properties, version)) = self.described.versions.get(file) {
+            return (Some(properties), Some(version));
+        }
+        (self.described.models.get(file).copied(), None)
+    }
+
+    fn materialization(
+        &self,
+        config: &ModelConfig,
+        key: Option<&[String]>,
+        diagnostics: &mut Vec<Diagnostic>,
+        common: &Common,
+    ) -> Materialization {
+        let place = |span: Option<&Span>| span.cloned().unwrap_or_else(|| common.span.clone());
+        match config.materialized {
+            None | Some(Materialized::View) => Materialization::View,
+            Some(Materialized::Ephemeral) => Materialization::Ephemeral,
+            Some(Materialized::Table) => Materialization::Table,
+            Some(Materialized::MaterializedView) => {
+                diagnostics.push(
+                    Diagnostic::error(Code::Unsupported, "refx has no materialized views")
+                        .at(common.span.clone())
+                        .help("use `materialized: table`, or `incremental` with a primary key"),
+                );
+                Materialization::Table
+            }
+            Some(Materialized::Incremental) => {
+                let keyed = key.is_some_and(|key| !key.is_empty());
+                let strategy = match &config.incremental_strategy {
+                    Some(Spanned { value, span }) => match value {
+                        IncrementalStrategy::Merge => Strategy::Merge,
+                        IncrementalStrategy::Append => Strategy::Append,
+                        IncrementalStrategy::DeleteInsert => Strategy::DeleteInsert,
+                        IncrementalStrategy::InsertOverwrite => Strategy::InsertOverwrite,
+                        IncrementalStrategy::Microbatch => {
+                            diagnostics.push(
+                                Diagnostic::error(
+                                    Code::Unsupported,
+                                    "refx has no `microbatch` strategy",
+                                )
+                                .at(span.clone())
+                                .help("use `merge` with a primary key, and filter on `as_of()`"),
+                            );
+                            Strategy::Append
+                        }
+                    },
+                    None if keyed => Strategy::Merge,
+                    None => Strategy::Append,
+                };
+                let span = config
+                    .incremental_strategy
+                    .as_ref()
+                    .map(|found| &found.span);
+                match strategy {
+                    Strategy::Merge | Strategy::DeleteInsert if !keyed => {
+                        // dbt appends where `merge` has no key, and a steward would not notice.
+                        let inherited = span.is_some_and(|span| span.file.ends_with("project.yml"));
+                        if inherited {
+                            return Materialization::Incremental(Strategy::Append);
+                        }
+                        diagnostics.push(
+                            Diagnostic::error(
+                                Code::InvalidConfig,
+                                format!("`{}` needs a primary key", strategy.as_str()),
+                            )
+                            .at(place(span))
+                            .help("name the columns that identify a row: `primary_key: [user_id]`"),
+                        );
+                    }
+                    Strategy::InsertOverwrite if config.partition_by.is_none() => {
+                        diagnostics.push(
+                            Diagnostic::error(
+                                Code::InvalidConfig,
+                                "`insert_overwrite` needs `partition_by`",
+                            )
+                            .at(place(span))
+                            .help("name the columns whose partitions are replaced: `partition_by: [day]`"),
+                        );
+                    }
+                    Strategy::Merge
+                    | Strategy::DeleteInsert
+                    | Strategy::InsertOverwrite
+                    | Strategy::Append => {}
+                }
+                Materialization::Incremental(strategy)
+            }
+        }
+    }
+}
+
+fn latest_version(properties: &ModelProperties) -> Option<String> {
+    if properties.versions.is_empty() {
+        return None;
+    }
+    let named = properties.latest_version.as_ref();
+    if let Some(version) = named {
+        return Some(version.value.to_string());
+    }
+    // The highest, as numbers where all are numbers.
+    let versions = properties
+        .versions
+        .iter()
+        .map(|version| version.v.value.to_string());
+    versions.max_by(
+        |left, right| match (left.parse::<f64>(), right.parse::<f64>()) {
+            (Ok(left), Ok(right)) => left.total_cmp(&right),
+            _ => left.cmp(right),
+        },
+    )
+}
+
+/// Whether a rendered text holds nothing but comments and white space.
+fn is_blank(sql: &str) -> bool {
+    let mut rest = sql.trim_start();
+    loop {
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment
+                .find('\n')
+                .map_or("", |end| &comment[end..])
+                .trim_start();
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment
+                .find("*/")
+                .map_or("", |end| &comment[end + 2..])
+                .trim_start();
+        } else {
+            return rest.trim_matches([';', ' ', '\n', '\t', '\r']).is_empty();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The settings of a node: layers from the general to the particular, merged, then typed.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::project::ModelProperties;
+use crate::project::layers::{self, Layer};
+use crate::project::yaml::{self, Node as Yaml, Value};
+
+/// The layers of one node, the later ones win.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    layers: Vec<Layer>,
+}
+
+impl Layers {
+    /// The layers that the project file has for a node.
+    pub(super) fn new(tree: Option<&Yaml>, fqn: &[String]) -> Self {
+        Layers {
+            layers: tree
+                .map(|tree| layers::layers(tree, fqn))
+                .unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn push(&mut self, config: Option<&Yaml>) {
+        self.layers.extend(config.map(Layer::of));
+    }
+
+    /// The arguments of the calls of `config()` in a template.
+    pub(super) fn calls(&mut self, calls: &[(Map<String, Json>, Span)]) {
+        for (arguments, span) in calls {
+            let arguments = Json::Object(arguments.clone());
+            self.push(Some(&Yaml::from_json(&arguments, span)));
+        }
+    }
+
+    /// What the properties of a model or seed say beside `config:`.
+    pub(super) fn properties(&mut self, properties: &ModelProperties) {
+        let mut layer = Layer::default();
+        let mut add = |name: &str, json: Json, span: &Span| {
+            let before = std::mem::take(&mut layer);
+            layer = before.with(name, Yaml::from_json(&json, span));
+        };
+        if let Some(key) = &properties.primary_key {
+            add("primary_key", key.value.0.clone().into(), &key.span);
+        }
+        if let Some(tags) = &properties.tags {
+            add("tags", tags.value.0.clone().into(), &tags.span);
+        }
+        if let Some(meta) = &properties.meta {
+            add("meta", Json::Object(meta.value.clone()), &meta.span);
+        }
+        if let Some(owner) = &properties.owner {
+            let json = match &owner.value.name {
+                Some(name) if owner.value.email.is_empty() => name.clone().into(),
+                name => serde_json::json!({ "name": name, "email": owner.value.email }),
+            };
+            add("owner", json, &owner.span);
+        }
+        if let Some(cadence) = &properties.cadence {
+            add("cadence", cadence.value.clone().into(), &cadence.span);
+        }
+        if let Some(group) = &properties.group {
+            add("group", group.value.clone().into(), &group.span);
+        }
+        if let Some(access) = &properties.access {
+            let word = serde_json::to_value(access.value).unwrap_or_default();
+            add("access", word, &access.span);
+        }
+        self.layers.push(layer);
+    }
+
+    /// One setting of each name, by dbt's rules.
+    pub(super) fn merge(&self) -> Settings {
+        Settings(layers::merge(&self.layers))
+    }
+}
+
+/// The merged settings of a node, each with the place of the layer that wrote it.
+#[derive(Debug)]
+pub(super) struct Settings(BTreeMap<String, Yaml>);
+
+impl Settings {
+    pub(super) fn to_json(&self) -> Map<String, Json> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.clone(), value.to_json()))
+            .collect()
+    }
+
+    /// The settings in their types. What is wrong is reported and left at its default.
+    pub(super) fn decode<T: DeserializeOwned + Default>(
+        &self,
+        unknown_keys: Severity,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> T {
+        let entries: Vec<(Yaml, Yaml)> = self
+            .0
+            .iter()
+            .map(|(name, value)| (Yaml::text(name, value.span.clone()), value.clone()))
+            .collect();
+        let Some((first, _)) = entries.first() else {
+            return T::default();
+        };
+        let span = first.span.clone();
+        let map = Yaml::new(Value::Map(entries), span);
+        yaml::decode_all(&map, unknown_keys, diagnostics).unwrap_or_default()
+    }
+}

@@ -1,0 +1,131 @@
+//! What a step does with its rows, and why.
+
+use crate::manifest::{Materialization, Model, Node, Strategy, TestKind};
+
+use super::{Facts, Options};
+
+/// What a step does with its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Check that the query of a view plans. Nothing lands.
+    View,
+    /// As `View`, for a model that is not a relation.
+    Ephemeral,
+    /// Make the table.
+    Create,
+    /// Replace all rows of the table in one commit; the schema may change.
+    Replace,
+    Merge,
+    Append,
+    DeleteInsert,
+    InsertOverwrite,
+    /// Load a seed's file.
+    Seed,
+    Test,
+}
+
+impl Action {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Action::View => "view",
+            Action::Ephemeral => "ephemeral",
+            Action::Create => "create",
+            Action::Replace => "replace",
+            Action::Merge => "merge",
+            Action::Append => "append",
+            Action::DeleteInsert => "delete+insert",
+            Action::InsertOverwrite => "insert overwrite",
+            Action::Seed => "seed",
+            Action::Test => "test",
+        }
+    }
+}
+
+/// The action of a node, given the table that is there, and the reason for it.
+pub(super) fn decide(node: &Node, facts: Option<&Facts>, options: Options) -> (Action, String) {
+    match node {
+        Node::Model(model) => decide_model(model, facts, options),
+        Node::Seed(_) => (
+            Action::Seed,
+            match facts {
+                None => "no table yet".to_string(),
+                Some(_) => "load the file again".to_string(),
+            },
+        ),
+        Node::Test(test) => (
+            Action::Test,
+            match &test.kind {
+                TestKind::Generic { name, .. } => format!("generic test `{name}`"),
+                TestKind::Singular { .. } => "singular test".to_string(),
+            },
+        ),
+        Node::Source(_) | Node::Exposure(_) | Node::Analysis(_) => {
+            unreachable!("plan::build keeps only nodes that have a step")
+        }
+    }
+}
+
+fn decide_model(model: &Model, facts: Option<&Facts>, options: Options) -> (Action, String) {
+    let strategy = match &model.materialization {
+        Materialization::View => return (Action::View, "nothing lands".to_string()),
+        Materialization::Ephemeral => {
+            return (Action::Ephemeral, "inlined in its readers".to_string());
+        }
+        Materialization::Table if facts.is_none() => {
+            return (Action::Create, "no table yet".to_string());
+        }
+        Materialization::Table => {
+            return (Action::Replace, "all rows are computed again".to_string());
+        }
+        Materialization::Incremental(strategy) => strategy,
+    };
+    if facts.is_none() {
+        return (Action::Create, "no table yet".to_string());
+    }
+    match (options.full_refresh, model.config.full_refresh) {
+        (_, Some(true)) => {
+            return (
+                Action::Replace,
+                "`full_refresh: true` in its config".to_string(),
+            );
+        }
+        (true, None) => return (Action::Replace, "`--full-refresh`".to_string()),
+        (true, Some(false)) | (false, _) => {}
+    }
+    let (action, mut reason) = match strategy {
+        Strategy::Merge => (
+            Action::Merge,
+            format!("rows merge on {}", list(&model.primary_key)),
+        ),
+        Strategy::Append => (Action::Append, "rows are added".to_string()),
+        Strategy::DeleteInsert => (
+            Action::DeleteInsert,
+            format!("rows of the same {} are replaced", list(&model.primary_key)),
+        ),
+        Strategy::InsertOverwrite => (
+            Action::InsertOverwrite,
+            "partitions that have new rows are replaced".to_string(),
+        ),
+    };
+    if options.full_refresh {
+        reason.push_str("; `full_refresh: false` in its config");
+    }
+    (action, reason)
+}
+
+fn list(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Whether the model runs as an increment: its table is there and the plan does not build it anew.
+/// This is what `is_incremental()` answers.
+pub fn is_incremental(model: &Model, facts: Option<&Facts>, options: Options) -> bool {
+    matches!(
+        decide_model(model, facts, options).0,
+        Action::Merge | Action::Append | Action::DeleteInsert | Action::InsertOverwrite
+    )
+}

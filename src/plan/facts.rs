@@ -1,0 +1,39 @@
+//! What is known of the tables before a run: the one read that planning rests on.
+
+use std::collections::BTreeMap;
+
+use crate::manifest::NodeId;
+
+/// The state of each table of the selected nodes and of what they read; absent where none exists.
+#[derive(Clone, Debug, Default)]
+pub struct TableFacts {
+    pub tables: BTreeMap<NodeId, Facts>,
+}
+
+/// One Delta table at the version to which the run pins it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    pub version: u64,
+    pub columns: Vec<ColumnFacts>,
+    pub partition_by: Vec<String>,
+    /// Rows, where the log tells.
+    pub rows: Option<u64>,
+    /// Fingerprint of the code that wrote the version, where refx did.
+    pub fingerprint: Option<String>,
+    /// A feature of the table which refx cannot write, in words.
+    pub read_only: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnFacts {
+    pub name: String,
+    /// As SQL would name it: `bigint`, `timestamp`.
+    pub data_type: String,
+    pub nullable: bool,
+}
+
+impl TableFacts {
+    pub fn get(&self, id: &NodeId) -> Option<&Facts> {
+        self.tables.get(id)
+    }
+}

@@ -1,0 +1,70 @@
+//! Graph + NodeSet + TableFacts → Plan: what will be done, in which order, and why.
+//!
+//! Deciding and doing are apart: `refx plan` prints the very value that `refx run` executes.
+
+mod action;
+mod facts;
+mod order;
+
+pub use action::{Action, is_incremental};
+pub use facts::{ColumnFacts, Facts, TableFacts};
+
+use crate::graph::{Graph, NodeSet};
+use crate::manifest::{Manifest, Node, NodeId};
+
+/// The frozen steps of a run, each after the steps that it waits for.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub node: NodeId,
+    pub action: Action,
+    /// Why this action: a sentence fragment for `refx plan`.
+    pub reason: String,
+    /// Indexes of the steps that must have succeeded before.
+    pub after: Vec<usize>,
+}
+
+/// What the caller asks for besides the selection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Build incremental models from nothing, except where a model forbids it.
+    pub full_refresh: bool,
+}
+
+/// Decides what each selected node will do and what it waits for.
+///
+/// Sources, exposures and analyses have nothing to do and get no step.
+pub fn build(
+    manifest: &Manifest,
+    graph: &Graph,
+    nodes: &NodeSet,
+    facts: &TableFacts,
+    options: Options,
+) -> Plan {
+    let planned: Vec<&Node> = graph
+        .order()
+        .iter()
+        .filter(|id| nodes.contains(id))
+        .filter_map(|id| manifest.get(id))
+        .filter(|node| matches!(node, Node::Model(_) | Node::Seed(_) | Node::Test(_)))
+        .collect();
+    let after = order::waits(manifest, graph, &planned);
+    let steps = planned
+        .iter()
+        .zip(after)
+        .map(|(node, after)| {
+            let (action, reason) = action::decide(node, facts.get(node.id()), options);
+            Step {
+                node: node.id().clone(),
+                action,
+                reason,
+                after,
+            }
+        })
+        .collect();
+    Plan { steps }
+}

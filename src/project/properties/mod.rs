@@ -1,0 +1,23 @@
+//! Properties files: what the `*.yml` beside models say of them.
+
+mod document;
+mod model;
+mod place;
+mod render;
+mod source;
+mod test;
+
+pub use document::{
+    ExposureProperties, GroupProperties, MacroArgument, MacroProperties, Properties,
+    SingularTestProperties,
+};
+pub use model::{
+    ColumnConfig, ColumnProperties, Constraint, ConstraintKind, InheritedColumns, ModelProperties,
+    ModelVersion, VersionColumns,
+};
+pub use place::{Format, Place, ReaderOptions};
+pub use render::render;
+pub use source::{SourceProperties, SourceTable};
+pub use test::{TEST_SETTINGS, TestSpec};
+
+use super::config::Meta;

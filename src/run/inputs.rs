@@ -1,0 +1,241 @@
+//! Makes what a node reads readable in its session.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::{Emit, Live, Tables};
+use crate::compile::{self, Compiled, House};
+use crate::delta;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
+use crate::manifest::{Node, NodeId, Source};
+use crate::project::{Format, Place};
+use crate::template::Relation;
+
+/// Registers tables, views and sources under the names that compiled SQL uses.
+#[derive(Clone)]
+pub struct Inputs {
+    pub house: House,
+    pub tables: Arc<Tables>,
+    pub root: Arc<Path>,
+    pub emit: Emit,
+}
+
+impl Inputs {
+    /// Registers everything that a node reads, and its own table where there is one.
+    ///
+    /// # Errors
+    /// The diagnostic of the first input that cannot be read, at its own place.
+    pub async fn of(&self, session: &Session, node: &Node) -> Result<(), Diagnostic> {
+        self.all(session, &node.common().depends_on).await?;
+        if let Some(relation) = node.relation()
+            && !matches!(node, Node::Source(_))
+            && let Some(version) = self.tables.version(node.id())
+        {
+            self.table(session, relation, version).await?;
+        }
+        Ok(())
+    }
+
+    /// Registers nodes, and what they read in turn.
+    ///
+    /// # Errors
+    /// As [`Inputs::of`].
+    pub async fn all(&self, session: &Session, nodes: &[NodeId]) -> Result<(), Diagnostic> {
+        let mut known = HashSet::new();
+        for id in nodes {
+            self.one(session, id, &mut known).await?;
+        }
+        Ok(())
+    }
+
+    fn one<'a>(
+        &'a self,
+        session: &'a Session,
+        id: &'a NodeId,
+        known: &'a mut HashSet<NodeId>,
+    ) -> BoxFuture<'a, Result<(), Diagnostic>> {
+        async move {
+            let Some(node) = self.house.manifest.get(id) else {
+                return Ok(());
+            };
+            if !known.insert(id.clone()) {
+                return Ok(());
+            }
+            match node {
+                Node::Model(model) if !model.materialization.lands() => {
+                    for input in &model.common.depends_on {
+                        self.one(session, input, known).await?;
+                    }
+                    let queries = Live::new(session, self);
+                    let compiled = compile::render(&self.house, node, Some(Arc::new(queries)))?;
+                    session
+                        .register_view(&name(&model.relation), &compiled.sql)
+                        .await
+                        .map_err(|error| located(error, &compiled))
+                }
+                Node::Model(_) | Node::Seed(_) => {
+                    let Some(relation) = node.relation() else {
+                        return Ok(());
+                    };
+                    match self.tables.version(id) {
+                        Some(version) => self.table(session, relation, version).await,
+                        None => Err(not_there(node)),
+                    }
+                }
+                Node::Source(source) => self.source(session, source).await,
+                Node::Test(_) | Node::Exposure(_) | Node::Analysis(_) => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    async fn table(
+        &self,
+        session: &Session,
+        relation: &Relation,
+        version: u64,
+    ) -> Result<(), Diagnostic> {
+        let location = self.tables.location(relation)?;
+        let version = i64::try_from(version).unwrap_or(i64::MAX);
+        let provider = delta::provider(session, &location, Some(version))
+            .await
+            .map_err(delta::Error::into_diagnostic)?;
+        session
+            .register_table(&name(relation), provider)
+            .map_err(engine::Error::into_diagnostic)
+    }
+
+    async fn source(&self, session: &Session, source: &Source) -> Result<(), Diagnostic> {
+        let Some(place) = &source.place else {
+            return Err(Diagnostic::error(
+                Code::UnreadableSource,
+                format!(
+                    "the source `{}.{}` names no `location`",
+                    source.source_name, source.common.name
+                ),
+            )
+            .at(source.common.span.clone())
+            .help("say where it is: `location: data/{name}/*.parquet`"));
+        };
+        let table = self.source_table(source, place);
+        let options = &place.storage_options.0;
+        delta::register_source(session, &name(&source.relation), &table, options)
+            .await
+            .map_err(|error| {
+                let diagnostic = error.into_diagnostic();
+                Diagnostic {
+                    code: Code::UnreadableSource,
+                    ..diagnostic
+                }
+                .at(place.span.clone())
+            })
+    }
+
+    fn source_table(&self, source: &Source, place: &Place) -> SourceTable {
+        let options = &place.options;
+        let letter = |text: &Option<crate::project::Spanned<String>>| {
+            let text = text.as_ref()?.value.as_str();
+            match text {
+                "\\t" | "tab" => Some('\t'),
+                text => text.chars().next(),
+            }
+        };
+        let mut columns: Vec<(String, String)> = source
+            .common
+            .columns
+            .iter()
+            .filter_map(|column| {
+                let data_type = column.data_type.as_ref()?;
+                Some((column.name.value.to_string(), data_type.value.clone()))
+            })
+            .collect();
+        for (name, data_type) in options.types.iter().flatten() {
+            columns.retain(|(known, _)| known != name);
+            columns.push((name.clone(), data_type.value.clone()));
+        }
+        SourceTable {
+            locations: place
+                .locations
+                .iter()
+                .map(|location| self.path(location))
+                .collect(),
+            format: place.format.map(|format| match format {
+                Format::Delta => engine::Format::Delta,
+                Format::Parquet => engine::Format::Parquet,
+                Format::Csv => engine::Format::Csv,
+                Format::Json => engine::Format::Json,
+            }),
+            options: SourceOptions {
+                delimiter: letter(&options.delimiter),
+                header: options.header,
+                quote: letter(&options.quote),
+                escape: letter(&options.escape),
+                comment: letter(&options.comment),
+                null_value: options
+                    .null_value
+                    .as_ref()
+                    .and_then(|values| values.value.first().map(|text| text.to_string())),
+                compression: options.compression.as_ref().map(|word| word.value.clone()),
+                infer_rows: options
+                    .infer_rows
+                    .as_ref()
+                    .and_then(|rows| usize::try_from(rows.value).ok()),
+                date_format: options.date_format.as_ref().map(|word| word.value.clone()),
+                timestamp_format: options
+                    .timestamp_format
+                    .as_ref()
+                    .map(|word| word.value.clone()),
+                columns,
+                ..SourceOptions::default()
+            },
+            version: options
+                .version
+                .as_ref()
+                .and_then(|version| i64::try_from(version.value).ok()),
+        }
+    }
+
+    /// A location as the engine takes it: relative paths start at the project's root.
+    pub fn path(&self, location: &str) -> String {
+        if location.contains("://") || Path::new(location).is_absolute() {
+            return location.to_string();
+        }
+        self.root.join(location).to_string_lossy().into_owned()
+    }
+}
+
+/// The engine's name of a relation.
+pub(super) fn name(relation: &Relation) -> Name {
+    Name {
+        schema: relation.schema.clone(),
+        table: relation.identifier.clone(),
+    }
+}
+
+/// An engine's error at its place in the steward's file.
+pub fn located(error: engine::Error, compiled: &Compiled) -> Diagnostic {
+    let span = match error.position {
+        Some(place) => compiled.locate(place.line, place.column),
+        None => compiled.otherwise.clone(),
+    };
+    error.into_diagnostic().at(span)
+}
+
+fn not_there(node: &Node) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        ..Diagnostic::error(
+            Code::UnreadableSource,
+            format!("`{}` has no table yet", node.name()),
+        )
+    }
+    .help(format!(
+        "build it first: `refx build --select {}`",
+        node.name()
+    ))
+}

@@ -1,0 +1,239 @@
+//! Walks a plan and tells what happens.
+//!
+//! Each step has a session of its own, in which exactly the tables that it reads are registered,
+//! pinned to one version. Nothing here prints: callers listen to the [`Event`]s.
+
+mod event;
+mod hooks;
+mod inputs;
+mod interrupt;
+mod pinned;
+mod queries;
+pub mod results;
+mod schedule;
+mod step;
+mod verdict;
+
+pub use event::{Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult};
+pub use inputs::{Inputs, located};
+pub use interrupt::Interrupt;
+pub use pinned::{Tables, inspect};
+pub use queries::Live;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use crate::compile::House;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::Engine;
+use crate::manifest::{Node, NodeId};
+use crate::plan::Plan;
+use crate::project::Spanned;
+
+/// Listens to a run.
+pub type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// All that the steps of a run share.
+#[derive(Clone)]
+pub struct Job {
+    pub house: House,
+    pub engine: Engine,
+    pub tables: Arc<Tables>,
+    /// The project's folder: paths in properties are relative to it.
+    pub root: PathBuf,
+    pub rules: Rules,
+    pub on_run_start: Vec<Spanned<String>>,
+    pub on_run_end: Vec<Spanned<String>>,
+    pub interrupt: Interrupt,
+    pub emit: Emit,
+    pub info: RunInfo,
+}
+
+/// How a run goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Steps that run at the same time.
+    pub threads: usize,
+    pub fail_fast: bool,
+    /// Keep the failing rows of every test.
+    pub store_failures: bool,
+    /// A warning counts as a failure.
+    pub warn_error: bool,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct RunResults {
+    /// In the order in which the steps ended.
+    pub steps: Vec<Arc<StepResult>>,
+    pub summary: RunSummary,
+}
+
+impl RunResults {
+    /// Whether nothing failed and nothing was left undone.
+    pub fn is_success(&self) -> bool {
+        let summary = &self.summary;
+        summary.failed == 0 && summary.skipped == 0 && !summary.interrupted
+    }
+}
+
+/// Runs every step of a plan.
+///
+/// A failed step skips what depends on it and nothing else. Once the job's interrupt is raised no
+/// step begins, and those that have not begun to commit are given up.
+pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
+    let started = Instant::now();
+    job.emit(Event::RunStarted(RunInfo {
+        steps: plan.steps.len(),
+        ..job.info.clone()
+    }));
+    let finished: Mutex<Vec<Arc<StepResult>>> = Mutex::default();
+    let finish = |result: StepResult| {
+        let result = Arc::new(result);
+        job.emit(Event::StepFinished(result.clone()));
+        finished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(result);
+    };
+
+    let mut failed_hooks = 0;
+    let started_well = match hooks::of_run(job, &job.on_run_start).await {
+        Ok(()) => true,
+        Err(diagnostic) => {
+            failed_hooks += 1;
+            job.emit(Event::Diagnostic(diagnostic));
+            false
+        }
+    };
+    if started_well {
+        let rules = schedule::Rules {
+            threads: job.rules.threads,
+            fail_fast: job.rules.fail_fast,
+            interrupt: &job.interrupt,
+        };
+        schedule::walk(
+            plan,
+            rules,
+            |at| {
+                let info = describe(plan, at, job);
+                let step = plan.steps[at].clone();
+                job.emit(Event::StepStarted(info.clone()));
+                let (job, finish) = (Arc::clone(job), &finish);
+                async move {
+                    let result = one(&job, &step, info).await;
+                    let succeeded = !result.outcome.is_failure();
+                    finish(result);
+                    (at, succeeded)
+                }
+            },
+            |at, reason| {
+                finish(StepResult {
+                    info: describe(plan, at, job),
+                    outcome: Outcome::Skipped(reason),
+                    started_at: None,
+                    elapsed: Duration::ZERO,
+                    warnings: Vec::new(),
+                    compiled: None,
+                });
+            },
+        )
+        .await;
+        if let Err(diagnostic) = hooks::of_run(job, &job.on_run_end).await {
+            failed_hooks += 1;
+            job.emit(Event::Diagnostic(diagnostic));
+        }
+    }
+    let steps = finished
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let mut summary = summarize(&steps);
+    summary.failed += failed_hooks;
+    summary.interrupted = job.interrupt.is_raised();
+    summary.elapsed = started.elapsed();
+    job.emit(Event::RunFinished(summary.clone()));
+    RunResults { steps, summary }
+}
+
+/// Runs one step in a task of its own, so that steps share the cores, and a defect in one of them
+/// is a failure of that one.
+async fn one(job: &Arc<Job>, step: &crate::plan::Step, info: StepInfo) -> StepResult {
+    let started_at = Utc::now();
+    let started = Instant::now();
+    let task = {
+        let (job, step) = (Arc::clone(job), step.clone());
+        tokio::spawn(async move { step::run(&job, &step).await })
+    };
+    let ended = match task.await {
+        Ok(ended) => ended,
+        Err(defect) => step::Ended::failed(
+            Diagnostic::error(
+                Code::QueryFailed,
+                format!("`{}` met a defect of refx: {defect}", info.name),
+            )
+            .help("the table is as it was; please report this with the model's text"),
+        ),
+    };
+    StepResult {
+        info,
+        outcome: ended.outcome,
+        started_at: Some(started_at),
+        elapsed: started.elapsed(),
+        warnings: ended.warnings,
+        compiled: ended.compiled,
+    }
+}
+
+fn describe(plan: &Plan, at: usize, job: &Job) -> StepInfo {
+    let step = &plan.steps[at];
+    let node = job.house.manifest.get(&step.node);
+    StepInfo {
+        node: step.node.clone(),
+        name: node.map_or_else(|| step.node.to_string(), |node| node.name().to_string()),
+        resource_type: node.map_or(crate::manifest::ResourceType::Model, Node::resource_type),
+        theme: node.map(theme).unwrap_or_default(),
+        action: step.action.as_str(),
+        index: at + 1,
+        total: plan.steps.len(),
+    }
+}
+
+/// The folder of a model below the models' own; of a test, the theme of what it tests is not known
+/// by its path alone, so it has none.
+fn theme(node: &Node) -> String {
+    let fqn = &node.common().fqn;
+    match node {
+        Node::Model(_) | Node::Seed(_) if fqn.len() > 2 => fqn[1].clone(),
+        _ => String::new(),
+    }
+}
+
+fn summarize(steps: &[Arc<StepResult>]) -> RunSummary {
+    let mut summary = RunSummary::default();
+    for step in steps {
+        match &step.outcome {
+            Outcome::Committed { .. } | Outcome::Planned => summary.succeeded += 1,
+            Outcome::Unchanged { .. } => summary.unchanged += 1,
+            Outcome::Passed => summary.passed += 1,
+            Outcome::Warned { .. } => summary.warned += 1,
+            Outcome::TestFailed { .. } | Outcome::Failed(_) => summary.failed += 1,
+            Outcome::Skipped(_) => summary.skipped += 1,
+        }
+    }
+    summary
+}
+
+impl Job {
+    fn emit(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    fn node(&self, id: &NodeId) -> Result<&Node, Diagnostic> {
+        self.house.manifest.get(id).ok_or_else(|| {
+            Diagnostic::error(Code::UnknownRef, format!("`{id}` is not in the manifest"))
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Where the tables of a run are, and at which version it reads each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use futures::StreamExt;
+use futures::stream;
+
+use crate::delta::{self, Location};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::manifest::{Manifest, Node, NodeId};
+use crate::plan::{ColumnFacts, Facts, TableFacts};
+use crate::template::Relation;
+
+/// Tables that are looked at side by side before a run.
+const AT_A_TIME: usize = 16;
+
+/// The tables of a target. Each is pinned to the version that was found when the run began, and
+/// moves on only by the run's own commits.
+#[derive(Debug)]
+pub struct Tables {
+    root: String,
+    options: BTreeMap<String, String>,
+    /// The schema of relations that lie directly below the root.
+    plain_schema: Option<String>,
+    versions: Mutex<HashMap<NodeId, u64>>,
+}
+
+impl Tables {
+    /// `root` is an absolute path or a URL; relations of `plain_schema` lie directly below it,
+    /// others in a folder of their schema's name.
+    pub fn new(
+        root: impl Into<String>,
+        options: BTreeMap<String, String>,
+        plain_schema: Option<String>,
+    ) -> Self {
+        Tables {
+            root: root.into(),
+            options,
+            plain_schema,
+            versions: Mutex::default(),
+        }
+    }
+
+    /// Where a relation lands.
+    ///
+    /// # Errors
+    /// [`Code::InvalidConfig`] for names that cannot be folders, [`Code::TableFailed`] for a root
+    /// that is neither a path nor a URL.
+    pub fn location(&self, relation: &Relation) -> Result<Location, Diagnostic> {
+        let mut path = self.root.trim_end_matches('/').to_string();
+        let schema = relation.schema.as_ref();
+        let parts = schema
+            .filter(|schema| self.plain_schema.as_ref() != Some(schema))
+            .into_iter()
+            .chain([&relation.identifier]);
+        for part in parts {
+            let odd = |letter: char| matches!(letter, '/' | '\\') || letter.is_control();
+            if part.is_empty() || part == "." || part == ".." || part.contains(odd) {
+                return Err(Diagnostic::error(
+                    Code::InvalidConfig,
+                    format!("`{part}` cannot be the name of a table's folder"),
+                )
+                .help("set another `alias` or `schema`"));
+            }
+            path.push('/');
+            path.push_str(part);
+        }
+        Location::new(&path, self.options.clone()).map_err(delta::Error::into_diagnostic)
+    }
+
+    /// The version to read a node's table at; none where it has no table.
+    pub fn version(&self, id: &NodeId) -> Option<u64> {
+        self.lock().get(id).copied()
+    }
+
+    pub(super) fn pin(&self, id: &NodeId, version: u64) {
+        self.lock().insert(id.clone(), version);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, u64>> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks at the table of every model and seed among the nodes: the one read that planning rests on.
+/// Pins what it finds.
+pub async fn inspect<'a>(
+    manifest: &Manifest,
+    nodes: impl IntoIterator<Item = &'a NodeId>,
+    tables: &Tables,
+) -> (TableFacts, Vec<Diagnostic>) {
+    let mut looks = Vec::new();
+    for node in nodes.into_iter().filter_map(|id| manifest.get(id)) {
+        let relation = match node {
+            Node::Model(model) if model.materialization.lands() => &model.relation,
+            Node::Seed(seed) => &seed.relation,
+            _ => continue,
+        };
+        looks.push(async move {
+            let found = match tables.location(relation) {
+                Ok(location) => delta::inspect(&location)
+                    .await
+                    .map_err(delta::Error::into_diagnostic),
+                Err(diagnostic) => Err(diagnostic),
+            };
+            (node, found)
+        });
+    }
+    let mut facts = TableFacts::default();
+    let mut diagnostics = Vec::new();
+    let mut looks = stream::iter(looks).buffered(AT_A_TIME);
+    while let Some((node, found)) = looks.next().await {
+        match found {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                let found = known(found);
+                tables.pin(node.id(), found.version);
+                facts.tables.insert(node.id().clone(), found);
+            }
+            Err(diagnostic) => diagnostics.push(diagnostic.at(node.common().span.clone())),
+        }
+    }
+    (facts, diagnostics)
+}
+
+fn known(found: delta::TableFacts) -> Facts {
+    let fingerprint = found
+        .commit_info
+        .get("refx.fingerprint")
+        .and_then(|value| value.as_str())
+        .map(str::to_string);
+    Facts {
+        version: u64::try_from(found.version).unwrap_or_default(),
+        columns: found
+            .columns
+            .into_iter()
+            .map(|column| ColumnFacts {
+                name: column.name,
+                data_type: column.data_type,
+                nullable: column.nullable,
+            })
+            .collect(),
+        partition_by: found.partition_by,
+        rows: found.rows,
+        fingerprint,
+        read_only: found.unwritable,
+    }
+}

@@ -1,0 +1,167 @@
+//! Whether a data test passed.
+
+use std::sync::Arc;
+
+use super::inputs::located;
+use super::step::Ended;
+use super::{Job, Live, Outcome};
+use crate::compile::{self, Compiled};
+use crate::delta::{self, Action, Write};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::Session;
+use crate::manifest::{Node, Test, TestKind};
+use crate::project::config::Severity;
+
+/// Failing rows that are shown with a failure.
+const SAMPLES: usize = 3;
+
+/// Runs a test over the tables as they are.
+pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Diagnostic> {
+    let session = job.engine.session();
+    let inputs = job.inputs();
+    inputs.of(&session, node).await?;
+    let queries = Arc::new(Live::new(&session, &inputs));
+    let compiled = compile::render(&job.house, node, Some(queries))?;
+    let sql = compiled.sql.trim().trim_end_matches(';');
+    let config = &test.config;
+    let condition = |written: &Option<crate::project::Spanned<String>>| {
+        written
+            .as_ref()
+            .map_or("!= 0".to_string(), |text| text.value.clone())
+    };
+    let calculation = config
+        .fail_calc
+        .as_ref()
+        .map_or("count(*)", |text| &text.value);
+    let limit = match &config.limit {
+        Some(limit) => format!("limit {}", limit.value),
+        None => String::new(),
+    };
+    // The test's own text begins on the second line, so that places in it are easily told.
+    let counting = format!(
+        "select failures, failures {} as should_warn, failures {} as should_fail from (select coalesce({calculation}, 0) as failures from (\n{sql}\n{limit}) as found) as counted",
+        condition(&config.warn_if),
+        condition(&config.error_if),
+    );
+    let answer = session
+        .rows_as_json(&counting, 1)
+        .await
+        .map_err(|error| in_test(error, &compiled))?;
+    let row = answer.rows.into_iter().next().unwrap_or_default();
+    let failures = row.first().and_then(|value| {
+        value
+            .as_u64()
+            .or_else(|| value.as_f64().map(|number| number.abs() as u64))
+    });
+    let failures = failures.unwrap_or_default();
+    let holds = |at: usize| row.get(at).and_then(serde_json::Value::as_bool) == Some(true);
+    let (should_warn, should_fail) = (holds(1), holds(2));
+    let kept = job.rules.store_failures || config.store_failures == Some(true);
+    if kept && config.store_failures != Some(false) {
+        keep(job, &session, test, sql, &compiled).await?;
+    }
+    let severity = config.severity.unwrap_or(Severity::Error);
+    let outcome = if severity == Severity::Error && should_fail {
+        let diagnostic = tell(&session, test, sql, failures, kept).await;
+        Outcome::TestFailed {
+            failures,
+            diagnostic,
+        }
+    } else if should_warn {
+        let mut diagnostic = tell(&session, test, sql, failures, kept).await;
+        if job.rules.warn_error {
+            Outcome::TestFailed {
+                failures,
+                diagnostic,
+            }
+        } else {
+            diagnostic.severity = crate::diagnostic::Severity::Warning;
+            Outcome::Warned {
+                failures,
+                diagnostic,
+            }
+        }
+    } else {
+        Outcome::Passed
+    };
+    Ok(Ended {
+        outcome,
+        warnings: compiled.warnings.clone(),
+        compiled: Some(compiled.sql.clone()),
+    })
+}
+
+/// An error of the counting query, at its place in the test.
+fn in_test(mut error: crate::engine::Error, compiled: &Compiled) -> Diagnostic {
+    if let Some(place) = error.position {
+        error = error.moved_up(place.line.min(2) - 1);
+    }
+    located(error, compiled)
+}
+
+/// What failed, with some of the rows.
+async fn tell(session: &Session, test: &Test, sql: &str, failures: u64, kept: bool) -> Diagnostic {
+    let rows = if failures == 1 {
+        "1 row"
+    } else {
+        &format!("{failures} rows")
+    };
+    let what = match &test.kind {
+        TestKind::Generic { name, column, .. } => {
+            let subject = test
+                .attached
+                .as_ref()
+                .and_then(|id| id.as_str().rsplit('.').next())
+                .unwrap_or_default();
+            match column {
+                Some(column) => format!("`{name}` found {rows} in `{subject}.{column}`"),
+                None => format!("`{name}` found {rows} in `{subject}`"),
+            }
+        }
+        TestKind::Singular { .. } => format!("`{}` found {rows}", test.common.name),
+    };
+    let mut diagnostic = Diagnostic::error(Code::TestFailed, what).at(test.common.span.clone());
+    let sample = format!("select * from (\n{sql}\n) as found limit {SAMPLES}");
+    if let Ok(answer) = session.rows_as_json(&sample, SAMPLES).await {
+        for row in answer.rows {
+            let cells: Vec<String> = answer
+                .columns
+                .iter()
+                .zip(row)
+                .map(|((name, _), value)| match value {
+                    serde_json::Value::String(text) => format!("{name} = {text}"),
+                    serde_json::Value::Null => format!("{name} is NULL"),
+                    value => format!("{name} = {value}"),
+                })
+                .collect();
+            diagnostic = diagnostic.note(cells.join(", "));
+        }
+    }
+    let name = &test.common.name;
+    diagnostic.help(if kept {
+        format!("the rows are kept in {}", test.relation)
+    } else {
+        format!("see them with `refx show {name}`")
+    })
+}
+
+/// Writes the failing rows to a table of their own, also when there are none: a table of an earlier
+/// failure would mislead.
+async fn keep(
+    job: &Job,
+    session: &Session,
+    test: &Test,
+    sql: &str,
+    compiled: &Compiled,
+) -> Result<(), Diagnostic> {
+    let plan = session
+        .plan(sql)
+        .await
+        .map_err(|error| located(error, compiled))?;
+    let location = job.tables.location(&test.relation)?;
+    let write = Write::new(location, Action::Overwrite { key: None });
+    delta::write(session, &plan, &write)
+        .await
+        .map(|_| ())
+        .map_err(|error| error.into_diagnostic().at(test.common.span.clone()))
+}

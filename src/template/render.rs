@@ -1,0 +1,539 @@
+//! One render: the state that a template and all the macros it calls share.
+//!
+//! Everything runs in one state of minijinja. A macro is brought into it on its first call by
+//! `refx__import`, a macro that stands before every template and does `{% import name as module %}`;
+//! its template is compiled once for all renders. The import runs in a frame of its own, so that the
+//! macro sees the names of its package and none of the caller's locals.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::value::{Kwargs, Value};
+use minijinja::{Error, State};
+use serde_json::Value as Json;
+
+use crate::diagnostic::{Code, Diagnostic, Span};
+
+use super::Source;
+use super::arguments;
+use super::blocks::unclosed;
+use super::calls::{Calls, Site, calls_of, sites};
+use super::context::{Context, NAMES, is_name};
+use super::failure::{Known, Place, diagnose, error, leave, returned};
+use super::library::Library;
+use super::macros::{Macros, supported};
+use super::rewrite::{self, Edit};
+use super::scope::{Argument, Host, Scope, Undefined};
+use super::spans::SpanMap;
+use super::tokens::{Tag, TagKind, scan};
+use super::values::{self, split};
+
+/// Stands before every template that is rendered. It writes nothing. The `with` keeps what the
+/// template sets later out of the closure of the macro, and so out of all imported macros.
+const PRELUDE: &str = "{% with %}{% macro refx__import(name) %}{% import name as module %}\
+    {% do refx__imported(module) %}{% endmacro %}{% do refx__start(refx__import) %}{% endwith %}";
+
+/// minijinja's name of the template that is rendered; macros are named by their unique id.
+const ROOT: &str = "refx:root";
+
+/// A text, and what was asked for on the way to it.
+#[derive(Clone, Debug, Default)]
+pub struct Rendered {
+    pub text: String,
+    /// From ranges of the text back to the source.
+    pub map: SpanMap,
+    pub calls: Calls,
+    /// What `exceptions.warn` said.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Renders a template.
+///
+/// # Errors
+/// One diagnostic: [`Code::JinjaSyntax`], [`Code::JinjaError`], [`Code::UnknownMacro`],
+/// [`Code::MacroArgument`], [`Code::UnknownVar`], [`Code::UnknownEnvVar`], [`Code::Unsupported`], or the
+/// one that the host gave. Where it happened inside of a macro, `related` leads back to the source.
+pub fn render(
+    macros: &Macros,
+    source: &Source,
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<Rendered, Diagnostic> {
+    let tags = scan(&source.text);
+    if tags.is_empty() && !source.text.contains("{#") {
+        // Plain SQL, but for the final newline, which Jinja drops.
+        let text = source.text.strip_suffix('\n').unwrap_or(&source.text);
+        return Ok(Rendered {
+            map: SpanMap::verbatim(source, text.len()),
+            text: text.to_owned(),
+            ..Rendered::default()
+        });
+    }
+    let render = Render::new(macros, scope, host, Some((source, &tags)), Vec::new())?;
+    let (text, spans) = render.run(macros)?;
+    let map = match &render.root.place {
+        Some(place) => SpanMap::new(&text, spans, place),
+        None => SpanMap::default(),
+    };
+    Ok(render.finish(text, map))
+}
+
+/// Calls a macro with values: `{{ test_unique(model=…, column_name=…) }}` without pasting values into
+/// a text. The map of the result is empty; its errors have a span only where they lie in a macro.
+///
+/// # Errors
+/// As [`render`]; [`Code::UnknownMacro`] when there is no macro of that unique id.
+pub fn call(
+    macros: &Macros,
+    unique_id: &str,
+    arguments: &[(String, Argument)],
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<Rendered, Diagnostic> {
+    let Some(index) = macros.library.by_id(unique_id) else {
+        return Err(Diagnostic::error(
+            Code::UnknownMacro,
+            format!("no macro `{unique_id}`"),
+        ));
+    };
+    let mut calls = Calls::default();
+    let mut values = Vec::with_capacity(arguments.len());
+    for (name, argument) in arguments {
+        let value = match argument {
+            Argument::Value(json) => values::from_json(json),
+            Argument::Relation(relation) => relation.clone().value(),
+            Argument::Expression(source) => {
+                let (value, asked) = evaluate(macros, source, scope, host, true)?;
+                calls.merge_static(asked);
+                value
+            }
+        };
+        values.push((name.as_str(), value));
+    }
+    let arguments = Value::from(Kwargs::from_iter(values));
+    let render = Render::new(
+        macros,
+        scope,
+        host,
+        None,
+        vec![
+            ("refx__macro", macros.library.macro_value(index)),
+            ("refx__arguments", arguments),
+        ],
+    )?;
+    let (text, _) = render.run(macros)?;
+    let mut rendered = render.finish(text, SpanMap::default());
+    rendered.calls.merge_static(calls);
+    Ok(rendered)
+}
+
+/// The value of an expression in YAML: `"{{ var('x') }}"` keeps the type that `x` has; a text with
+/// anything around the braces is text. The rules are dbt's native rendering.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_value(
+    macros: &Macros,
+    source: &Source,
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<Json, Diagnostic> {
+    evaluate(macros, source, scope, host, false).map(|(value, _)| values::to_json(&value))
+}
+
+/// The value of a source: of its one expression, with or without braces, or its text.
+fn evaluate(
+    macros: &Macros,
+    source: &Source,
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+    bare: bool,
+) -> Result<(Value, Calls), Diagnostic> {
+    let mut tags = scan(&source.text);
+    if tags.is_empty() && !source.text.contains("{#") && !bare {
+        return Ok((Value::from(&*source.text), Calls::default()));
+    }
+    let trimmed = source.text.trim();
+    let start = source.text.len() - source.text.trim_start().len();
+    let whole = start..start + trimmed.len();
+    let mut edits = Vec::new();
+    let native = if let [tag] = tags.as_slice()
+        && tag.kind == TagKind::Expression
+        && tag.range == whole
+    {
+        edits.push(Edit::replace(start..start + 2, "{% do refx__value("));
+        edits.push(Edit::replace(whole.end - 2..whole.end, ") %}"));
+        true
+    } else if bare && tags.is_empty() {
+        // Scanned a second time as if it stood in a tag, for its tokens.
+        let braced = format!("{{{{{}}}}}", source.text);
+        tags = scan(&braced)
+            .into_iter()
+            .map(|tag| shift(tag, 2, source.text.len()))
+            .collect();
+        edits.push(Edit::insert(0, "{% do refx__value("));
+        edits.push(Edit::insert(source.text.len(), ") %}"));
+        true
+    } else {
+        false
+    };
+    let mut render = Render::prepare(macros, scope, host, Vec::new())?;
+    render.secrets_allowed = true;
+    render.root = Root::new(source, &tags, edits)?;
+    let render = Arc::new(render);
+    let (text, _) = render.run(macros)?;
+    let value = render.progress().value.take();
+    let value = match value {
+        Some(value) if native => value,
+        _ => Value::from(text),
+    };
+    let calls = std::mem::take(&mut render.progress().calls);
+    Ok((value, calls))
+}
+
+/// A tag of a text in braces as one of the text without them.
+fn shift(mut tag: Tag, by: usize, length: usize) -> Tag {
+    let back = |at: usize| at.saturating_sub(by).min(length);
+    for token in &mut tag.tokens {
+        token.range = back(token.range.start)..back(token.range.end);
+    }
+    tag.range = 0..length;
+    tag
+}
+
+/// The template that a render starts from.
+#[derive(Default)]
+pub(super) struct Root {
+    place: Option<Place>,
+    sites: Vec<Site>,
+    calls: Calls,
+}
+
+impl Root {
+    fn new(source: &Source, tags: &[Tag], mut edits: Vec<Edit>) -> Result<Self, Diagnostic> {
+        if let Some(tag) = tags.iter().find(|tag| !tag.closed) {
+            return Err(unclosed(source, tag));
+        }
+        supported(source, tags)?;
+        for tag in tags {
+            rewrite::tag_edits(&source.text, tag, &mut edits);
+        }
+        let sites = sites(&source.text, tags);
+        let unset = rewrite::unset_names(&source.text, tags, is_name);
+        let prelude = format!("{PRELUDE}{unset}");
+        Ok(Root {
+            calls: calls_of(&sites, source),
+            sites,
+            place: Some(Place {
+                source: source.clone(),
+                rewritten: rewrite::apply(&source.text, 0..source.text.len(), &prelude, edits),
+            }),
+        })
+    }
+}
+
+/// What a render has met so far.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub calls: Calls,
+    pub warnings: Vec<Diagnostic>,
+    /// Results of `statement`, by name.
+    pub results: HashMap<String, Value>,
+    /// Indexes of the macros that run at the moment, the outermost first.
+    pub stack: Vec<usize>,
+    /// The value of `refx__value`.
+    pub value: Option<Value>,
+    /// The macro `refx__import` of this state, and the module that it gave last.
+    pub importer: Option<Value>,
+    pub imported: Option<Value>,
+    /// Package of the macro that is being imported: its names are looked up from there.
+    pub importing: Option<Arc<str>>,
+    macros: HashMap<usize, Value>,
+}
+
+pub(super) struct Render {
+    pub scope: Scope,
+    pub host: Arc<dyn Host>,
+    pub library: Arc<Library>,
+    pub secrets_allowed: bool,
+    root: Root,
+    /// Names that come before all others.
+    pub extra: Vec<(String, Value)>,
+    /// The `model` dict, made on its first use.
+    pub model: std::sync::OnceLock<Value>,
+    progress: Mutex<Progress>,
+}
+
+impl Render {
+    fn prepare(
+        macros: &Macros,
+        scope: &Scope,
+        host: &Arc<dyn Host>,
+        extra: Vec<(&str, Value)>,
+    ) -> Result<Self, Diagnostic> {
+        let mut names: Vec<(String, Value)> = extra
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        for (name, argument) in &scope.extra {
+            let value = match argument {
+                Argument::Value(json) => values::from_json(json),
+                Argument::Relation(relation) => relation.clone().value(),
+                Argument::Expression(source) => {
+                    let mut inner = scope.clone();
+                    inner.extra.clear();
+                    evaluate(macros, source, &inner, host, true)?.0
+                }
+            };
+            names.push((name.clone(), value));
+        }
+        Ok(Render {
+            scope: scope.clone(),
+            host: host.clone(),
+            library: macros.library.clone(),
+            secrets_allowed: false,
+            root: Root::default(),
+            extra: names,
+            model: std::sync::OnceLock::new(),
+            progress: Mutex::default(),
+        })
+    }
+
+    fn new(
+        macros: &Macros,
+        scope: &Scope,
+        host: &Arc<dyn Host>,
+        source: Option<(&Source, &[Tag])>,
+        extra: Vec<(&str, Value)>,
+    ) -> Result<Arc<Self>, Diagnostic> {
+        let mut render = Render::prepare(macros, scope, host, extra)?;
+        if let Some((source, tags)) = source {
+            render.root = Root::new(source, tags, Vec::new())?;
+        }
+        Ok(Arc::new(render))
+    }
+
+    /// The render that a state belongs to.
+    pub fn of(state: &State<'_, '_>) -> Result<Arc<Render>, Error> {
+        state
+            .get_extension::<Arc<Render>>()
+            .cloned()
+            .ok_or_else(|| error("called outside of a render"))
+    }
+
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(
+        self: &Arc<Self>,
+        macros: &Macros,
+    ) -> Result<(String, Vec<minijinja::OutputSpan>), Diagnostic> {
+        let environment = match self.scope.undefined {
+            Undefined::Lenient => &macros.lenient,
+            Undefined::Strict => &macros.strict,
+        };
+        let context = Value::from_object(Context(self.clone()));
+        let result = match &self.root.place {
+            Some(place) => environment
+                .template_from_named_str(ROOT, &place.rewritten.text)
+                .and_then(|template| template.render_with_spans(context)),
+            None => {
+                const CALL: &str = "{{ refx__macro(**refx__arguments) }}";
+                environment
+                    .template_from_named_str(ROOT, &format!("{PRELUDE}{CALL}"))
+                    .and_then(|template| template.render_with_spans(context))
+            }
+        };
+        match result {
+            Ok(rendered) => Ok(rendered),
+            // dbt lets `return` end a template as it ends a macro.
+            Err(error) => match returned(&error) {
+                Some(value) => {
+                    let text = value.to_string();
+                    self.progress().value = Some(value);
+                    Ok((text, Vec::new()))
+                }
+                None => Err(diagnose(&error, &**self)),
+            },
+        }
+    }
+
+    fn finish(&self, text: String, map: SpanMap) -> Rendered {
+        let mut progress = self.progress();
+        let mut calls = std::mem::take(&mut progress.calls);
+        if !self.scope.execute {
+            calls.merge_static(self.root.calls.clone());
+            for index in self.library.called(&self.scope.package, &self.root.sites) {
+                let id = &self.library.definitions[index].unique_id;
+                calls.macros.insert(id.to_string());
+            }
+        }
+        Rendered {
+            text,
+            map,
+            calls,
+            warnings: std::mem::take(&mut progress.warnings),
+        }
+    }
+
+    /// The package whose code runs: of the innermost macro, or of the template itself.
+    pub fn package(&self) -> Arc<str> {
+        match self.progress().stack.last() {
+            Some(index) => self.library.definitions[*index].package.clone(),
+            None => self.scope.package.clone(),
+        }
+    }
+
+    /// Where in the template a call stands: the literal call that matches, else the call of the macro
+    /// that made it, else the first call of that name, else the start of the template.
+    pub fn call_span(&self, name: &str, matches: impl Fn(&Site) -> bool) -> Option<Span> {
+        let source = &self.root.place.as_ref()?.source;
+        let outermost = self.progress().stack.first().copied();
+        let last_word = |site: &Site| site.name.rsplit('.').next().map(str::to_owned);
+        let site = match outermost {
+            None => (self.root.sites.iter())
+                .find(|site| last_word(site).as_deref() == Some(name) && matches(site))
+                .or_else(|| {
+                    (self.root.sites.iter()).find(|site| last_word(site).as_deref() == Some(name))
+                }),
+            Some(index) => {
+                let called = &*self.library.definitions[index].name;
+                (self.root.sites.iter()).find(|site| last_word(site).as_deref() == Some(called))
+            }
+        };
+        Some(match site {
+            Some(site) => source.span(&site.range),
+            None => source.span(&(0..0)),
+        })
+    }
+
+    /// Runs a macro in the state of its caller.
+    pub fn call_macro(
+        self: &Arc<Self>,
+        index: usize,
+        state: &mut State<'_, '_>,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        let definition = &self.library.definitions[index];
+        let (bound, left_out) = self.bind(index, args)?;
+        let body = self.body(index, state)?;
+        {
+            let mut progress = self.progress();
+            if !progress.calls.macros.contains(&*definition.unique_id) {
+                let id = definition.unique_id.to_string();
+                progress.calls.macros.insert(id);
+            }
+            progress.stack.push(index);
+        }
+        let result = body.call(state, &bound);
+        self.progress().stack.pop();
+        result.or_else(|error| match returned(&error) {
+            Some(value) => Ok(value),
+            None => Err(leave(&error, &definition.name, &left_out, &**self)),
+        })
+    }
+
+    /// The macro of minijinja, imported into this state on the first call.
+    fn body(&self, index: usize, state: &mut State<'_, '_>) -> Result<Value, Error> {
+        let importer = {
+            let mut progress = self.progress();
+            if let Some(body) = progress.macros.get(&index) {
+                return Ok(body.clone());
+            }
+            progress.importing = Some(self.library.definitions[index].package.clone());
+            progress.importer.clone()
+        };
+        let Some(importer) = importer.filter(|_| self.library.places[index].is_some()) else {
+            return Err(error(format!(
+                "`{}` cannot be called from a template",
+                self.library.definitions[index].name
+            )));
+        };
+        let template = Value::from(&*self.library.definitions[index].unique_id);
+        let result = importer.call(state, &[template]);
+        let mut progress = self.progress();
+        progress.importing = None;
+        let module = progress.imported.take();
+        result?;
+        let body = module
+            .and_then(|module| module.get_attr("body").ok())
+            .unwrap_or_default();
+        progress.macros.insert(index, body.clone());
+        Ok(body)
+    }
+
+    /// The arguments in the order of the parameters, and the names of those without a value or default.
+    fn bind(&self, index: usize, args: &[Value]) -> Result<(Vec<Value>, Vec<&str>), Error> {
+        let definition = &self.library.definitions[index];
+        let name = &*definition.name;
+        let parameters = &definition.parameters;
+        let (positional, keywords) = split(args);
+        let mut bound: Vec<Value> = positional.iter().take(parameters.len()).cloned().collect();
+        let rest = positional.get(parameters.len()..).unwrap_or_default();
+        if !rest.is_empty() && !definition.takes_varargs {
+            return Err(arguments::too_many(
+                name,
+                parameters.len(),
+                positional.len(),
+            ));
+        }
+        bound.resize(parameters.len(), Value::UNDEFINED);
+        let mut more = Vec::new();
+        let mut caller = None;
+        if let Some(keywords) = &keywords {
+            for keyword in keywords.args() {
+                let value: Value = keywords.get(keyword)?;
+                match parameters.iter().position(|p| p.name == keyword) {
+                    Some(at) if at < positional.len() => {
+                        return Err(arguments::twice(name, keyword));
+                    }
+                    Some(at) => bound[at] = value,
+                    None if keyword == "caller" && definition.takes_caller => caller = Some(value),
+                    None if definition.takes_kwargs => more.push((Value::from(keyword), value)),
+                    None if keyword == "caller" => {
+                        return Err(error(format!(
+                            "`{name}` is called with a block, and does not use `caller()`"
+                        )));
+                    }
+                    None => {
+                        let known = parameters.iter().map(|p| p.name.as_str());
+                        return Err(arguments::unknown(name, keyword, known));
+                    }
+                }
+            }
+        }
+        let left_out = (parameters.iter().zip(&bound))
+            .filter(|(parameter, value)| !parameter.has_default && value.is_undefined())
+            .map(|(parameter, _)| parameter.name.as_str())
+            .collect();
+        if definition.takes_varargs {
+            bound.push(values::list(rest.iter().cloned())?);
+        }
+        if definition.takes_kwargs {
+            bound.push(values::dict(more)?);
+        }
+        if let Some(caller) = caller {
+            bound.push(Value::from(Kwargs::from_iter([("caller", caller)])));
+        }
+        Ok((bound, left_out))
+    }
+}
+
+impl Known for Render {
+    fn place(&self, template: &str) -> Option<&Place> {
+        if template == ROOT {
+            self.root.place.as_ref()
+        } else {
+            self.library.place(template)
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = self.library.names(&self.package());
+        names.extend(self.extra.iter().map(|(name, _)| name.clone()));
+        names.extend(NAMES.iter().map(|name| (*name).to_owned()));
+        names.retain(|name| !name.starts_with("refx__"));
+        names
+    }
+}

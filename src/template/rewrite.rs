@@ -1,0 +1,245 @@
+//! dbt's Jinja put in the words that minijinja understands, and the way back to the original.
+//!
+//! | written | becomes | why |
+//! |---|---|---|
+//! | `{% test unique(model) %}` | `{% macro body(model) %}` | minijinja has no block of that name |
+//! | `[1, 2]`, `{'a': 1}` | `refx__list([1, 2])`, `refx__dict({'a': 1})` | literals of minijinja cannot be appended to |
+//! | `{% if x: %}` | `{% if x  %}` | Jinja2 lets the colon pass |
+//! | `{% if a %}{% set x = 1 %}{% endif %}` | `{% set x = (1 if false) %}` before it | in dbt `{{ x }}` then prints nothing |
+//! | `{% do x %}` of anything but a call | `{% set refx__done = x %}` | minijinja's `do` takes calls only |
+//!
+//! [`Rewritten::original`] leads from an offset of the new text to the offset that the steward sees.
+
+use std::ops::Range;
+
+use super::tokens::{Tag, TagKind, Token, TokenKind};
+
+/// A replacement of a range (an empty one for an insertion).
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    pub range: Range<usize>,
+    pub text: String,
+}
+
+impl Edit {
+    pub fn insert(at: usize, text: impl Into<String>) -> Self {
+        Edit::replace(at..at, text)
+    }
+
+    pub fn replace(range: Range<usize>, text: impl Into<String>) -> Self {
+        Edit {
+            range,
+            text: text.into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rewritten {
+    pub text: String,
+    pieces: Vec<Piece>,
+}
+
+/// A stretch of the new text: copied, so that offsets run along, or new, standing at one place.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    start: usize,
+    original: usize,
+    copied: bool,
+}
+
+impl Rewritten {
+    /// The offset in the original text.
+    pub fn original(&self, offset: usize) -> usize {
+        let after = self.pieces.partition_point(|piece| piece.start <= offset);
+        match after.checked_sub(1).map(|index| self.pieces[index]) {
+            Some(piece) if piece.copied => piece.original + (offset - piece.start),
+            Some(piece) => piece.original,
+            None => offset,
+        }
+    }
+
+    /// The range in the original text. Its end is taken from the last character inside, so that a
+    /// parenthesis that was added behind does not widen it.
+    pub fn original_range(&self, range: &Range<usize>) -> Range<usize> {
+        let start = self.original(range.start);
+        let end = if range.end > range.start {
+            self.original(range.end - 1) + 1
+        } else {
+            start
+        };
+        // The last character inside may be an inserted one, which stands right behind the original.
+        let inserted = range.end > range.start && {
+            let after = self.pieces.partition_point(|piece| piece.start < range.end);
+            after > 0 && !self.pieces[after - 1].copied
+        };
+        let end = if inserted { end - 1 } else { end };
+        start..end.max(start)
+    }
+}
+
+/// Applies edits to `source[range]`, behind a prefix that stands for nothing in the original.
+pub(super) fn apply(
+    source: &str,
+    range: Range<usize>,
+    prefix: &str,
+    mut edits: Vec<Edit>,
+) -> Rewritten {
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let mut rewritten = Rewritten {
+        text: String::with_capacity(prefix.len() + range.len() + edits.len() * 12),
+        pieces: Vec::with_capacity(edits.len() * 2 + 2),
+    };
+    let mut at = range.start;
+    let mut push = |text: &str, original: usize, copied: bool| {
+        if !text.is_empty() {
+            rewritten.pieces.push(Piece {
+                start: rewritten.text.len(),
+                original,
+                copied,
+            });
+            rewritten.text.push_str(text);
+        }
+    };
+    push(prefix, range.start, false);
+    for edit in edits {
+        if edit.range.start < at || edit.range.end > range.end {
+            continue;
+        }
+        push(&source[at..edit.range.start], at, true);
+        push(&edit.text, edit.range.start, false);
+        at = edit.range.end;
+    }
+    push(&source[at..range.end], at, true);
+    rewritten
+}
+
+/// The edits that a tag needs wherever it stands.
+pub(super) fn tag_edits(source: &str, tag: &Tag, edits: &mut Vec<Edit>) {
+    literals(source, &tag.tokens, edits);
+    if tag.kind != TagKind::Statement || !tag.closed {
+        return;
+    }
+    if let [first, .., last] = tag.tokens.as_slice()
+        && last.is(source, ":")
+        && matches!(
+            first.text(source),
+            "if" | "elif" | "else" | "for" | "set" | "endif" | "endfor"
+        )
+    {
+        edits.push(Edit::replace(last.range.clone(), " "));
+    }
+    if tag.keyword(source) == Some("do") && !is_call(source, &tag.tokens[1..]) {
+        edits.push(Edit::replace(
+            tag.tokens[0].range.clone(),
+            "set refx__done =",
+        ));
+    }
+}
+
+/// The names that are set under an `if`, as assignments of a value that is undefined and yet allowed:
+/// what an inline `if` without an `else` gives. A name that was never set anywhere stays an error.
+///
+/// A name of the context, and one that its own `set` reads, is left alone: it has a value before.
+pub(super) fn unset_names(source: &str, tags: &[Tag], has_value: impl Fn(&str) -> bool) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let mut conditions = 0usize;
+    for tag in tags {
+        match tag.keyword(source) {
+            Some("if") => conditions += 1,
+            Some("endif") => conditions = conditions.saturating_sub(1),
+            Some("set") if conditions > 0 => {
+                let targets = tag.tokens[1..]
+                    .iter()
+                    .take_while(|token| token.kind == TokenKind::Name || token.is(source, ","))
+                    .filter(|token| token.kind == TokenKind::Name)
+                    .map(|token| token.text(source));
+                for name in targets {
+                    let same = |token: &&Token| token.text(source) == name;
+                    let once = tag.tokens.iter().filter(same).count() == 1;
+                    // `{% set ns.x = 1 %}` sets an attribute and not a name.
+                    let attribute = tag.tokens.get(2).is_some_and(|next| next.is(source, "."));
+                    if once && !attribute && !names.contains(&name) && !has_value(name) {
+                        names.push(name);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+        .iter()
+        .map(|name| format!("{{% set {name} = (1 if false) %}}"))
+        .collect()
+}
+
+/// Whether an expression is a call and nothing else: `a.b(c)`, and not `a(b) if c else d(e)`.
+fn is_call(source: &str, tokens: &[Token]) -> bool {
+    let mut depth = 0usize;
+    let plain = tokens.iter().all(|token| match token.text(source) {
+        "(" | "[" | "{" => {
+            depth += 1;
+            true
+        }
+        ")" | "]" | "}" => {
+            depth = depth.saturating_sub(1);
+            true
+        }
+        "." => true,
+        "if" | "and" | "or" | "not" | "in" | "is" => depth > 0,
+        _ => depth > 0 || token.kind != TokenKind::Symbol,
+    });
+    plain && tokens.last().is_some_and(|last| last.is(source, ")"))
+}
+
+/// Words after which a bracket opens a list and not a subscript.
+const KEYWORDS: &[&str] = &[
+    "and",
+    "do",
+    "elif",
+    "else",
+    "if",
+    "in",
+    "is",
+    "not",
+    "or",
+    "recursive",
+    "set",
+    "with",
+    "call",
+    "print",
+];
+
+fn literals(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
+    let mut open: Vec<bool> = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        if token.kind != TokenKind::Symbol {
+            continue;
+        }
+        match token.text(source) {
+            "(" => open.push(false),
+            "[" => {
+                let literal = index.checked_sub(1).is_none_or(|before| {
+                    let before = &tokens[before];
+                    match before.kind {
+                        TokenKind::Name => KEYWORDS.contains(&before.text(source)),
+                        TokenKind::Text | TokenKind::Number => false,
+                        TokenKind::Symbol => !matches!(before.text(source), ")" | "]" | "}"),
+                    }
+                });
+                if literal {
+                    edits.push(Edit::insert(token.range.start, "refx__list("));
+                }
+                open.push(literal);
+            }
+            "{" => {
+                edits.push(Edit::insert(token.range.start, "refx__dict("));
+                open.push(true);
+            }
+            ")" | "]" | "}" if open.pop() == Some(true) => {
+                edits.push(Edit::insert(token.range.end, ")"));
+            }
+            _ => {}
+        }
+    }
+}

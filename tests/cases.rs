@@ -1,0 +1,179 @@
+//! Runs every folder of `tests/cases/`: a small project and a `run.txt` of commands with the output
+//! that they must give.
+//!
+//! ```text
+//! $ refx build
+//! ok    customers  create  3 inserted
+//! exit 0
+//! ```
+//!
+//! A line that begins with `$ ` is given to `sh` in a copy of the folder, with the built `refx` on
+//! the path; the lines after it are its output, standard error after standard output, and its exit
+//! code. What differs from run to run (times, ids, paths) is replaced by a word in brackets.
+//! `REFX_CASE=name` runs the cases whose name holds the word, `REFX_UPDATE=1` writes what came out
+//! into `run.txt`: read the difference before you commit it.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use regex::Regex;
+
+#[test]
+fn every_case_gives_what_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let filter = env::var("REFX_CASE").unwrap_or_default();
+    let mut cases: Vec<PathBuf> = fs::read_dir(&root)
+        .expect("tests/cases is readable")
+        .map(|entry| entry.expect("an entry is readable").path())
+        .filter(|path| path.join("run.txt").is_file())
+        .filter(|path| path.to_string_lossy().contains(&filter))
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty(), "no case matches");
+
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(failure) = run(case) {
+                        let mut failures = failures.lock().expect("no thread panics with it");
+                        failures.push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().expect("no thread panics with it");
+    failures.sort();
+    assert!(
+        failures.is_empty(),
+        "{} of {} cases differ\n\n{}",
+        failures.len(),
+        cases.len(),
+        failures.join("\n")
+    );
+}
+
+/// Runs one case; the error shows the lines that differ.
+fn run(case: &Path) -> Result<(), String> {
+    let name = case
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let script = case.join("run.txt");
+    let expected = fs::read_to_string(&script).map_err(|error| format!("{name}: {error}"))?;
+    let work = env::temp_dir().join(format!("refx-case-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&work);
+    copy(case, &work).map_err(|error| format!("{name}: {error}"))?;
+    let mut actual = String::new();
+    for line in expected.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            let output = shell(command, &work).map_err(|error| format!("{name}: {error}"))?;
+            let _ = write!(actual, "$ {command}\n{}", settle(&output, &work));
+        } else if line.starts_with('#') {
+            let _ = writeln!(actual, "{line}");
+        }
+    }
+    if let Err(error) = fs::remove_dir_all(&work) {
+        return Err(format!("{name}: {error}"));
+    }
+    if actual.trim_end() == expected.trim_end() {
+        return Ok(());
+    }
+    if env::var_os("REFX_UPDATE").is_some() {
+        return fs::write(&script, actual.trim_end().to_string() + "\n")
+            .map_err(|error| format!("{name}: {error}"));
+    }
+    Err(difference(&name, &expected, &actual))
+}
+
+fn shell(command: &str, folder: &Path) -> std::io::Result<String> {
+    let binary = Path::new(env!("CARGO_BIN_EXE_refx"));
+    let folder_of_binary = binary.parent().unwrap_or(Path::new("."));
+    let path = match env::var("PATH") {
+        Ok(path) => format!("{}:{path}", folder_of_binary.display()),
+        Err(_) => folder_of_binary.display().to_string(),
+    };
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .env_remove("REFX_AS_OF")
+        .env_remove("RUST_BACKTRACE")
+        .output()?;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    match output.status.code() {
+        Some(code) => Ok(format!("{text}exit {code}\n")),
+        None => Ok(format!("{text}killed\n")),
+    }
+}
+
+/// Replaces what differs from run to run.
+fn settle(output: &str, work: &Path) -> String {
+    let output = output.replace(&*work.to_string_lossy(), "[project]");
+    let rules = [
+        (r" *\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
+        (
+            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
+            "[id]",
+        ),
+        (r"\b20[2-9]\d-\d\d-\d\dT[0-9:.]+(Z|\+00:00)", "[instant]"),
+        (r"[ \t]+\n", "\n"),
+    ];
+    rules.iter().fold(output, |text, (pattern, word)| {
+        Regex::new(pattern)
+            .expect("the pattern is ours")
+            .replace_all(&text, if *word == "\n" { "\n" } else { word })
+            .into_owned()
+    })
+}
+
+fn difference(name: &str, expected: &str, actual: &str) -> String {
+    let mut text = format!("--- {name}\n");
+    let (expected, actual): (Vec<&str>, Vec<&str>) =
+        (expected.lines().collect(), actual.lines().collect());
+    let same = expected
+        .iter()
+        .zip(&actual)
+        .take_while(|(left, right)| left == right)
+        .count();
+    for line in &expected[same.saturating_sub(3)..same.min(expected.len())] {
+        let _ = writeln!(text, "    {line}");
+    }
+    for line in expected[same..].iter().take(40) {
+        let _ = writeln!(text, "  - {line}");
+    }
+    for line in actual[same..].iter().take(40) {
+        let _ = writeln!(text, "  + {line}");
+    }
+    text
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if entry.file_name() != "run.txt" {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

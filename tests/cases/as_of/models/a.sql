@@ -1,0 +1,1 @@
+select {{ as_of() }} as instant, {{ as_of().date() }} as day

@@ -1,0 +1,2 @@
+{{ config(tags=['nightly'], limit=5) }}
+select * from {{ ref('orders') }} where status = 'lost'

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select user_id, cast(age as integer) as age from {{ ref('users') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', primary_key='user_id') }}
+select * from {{ ref('users') }}

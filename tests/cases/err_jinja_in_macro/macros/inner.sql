@@ -1,0 +1,3 @@
+{% macro inner(column) %}
+  {{ exceptions.raise_compiler_error('no column ' ~ column) }}
+{% endmacro %}

@@ -1,0 +1,3 @@
+{% macro outer(column) %}
+  {{ inner(column) }}
+{% endmacro %}

@@ -1,0 +1,2 @@
+select
+  {{ outer('amount') }} as amount

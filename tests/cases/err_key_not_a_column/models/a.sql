@@ -1,0 +1,2 @@
+{{ config(materialized='table', primary_key='userid') }}
+select * from {{ ref('users') }}

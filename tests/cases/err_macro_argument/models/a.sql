@@ -1,0 +1,1 @@
+select {{ cents('1', scale=3) }} as amount

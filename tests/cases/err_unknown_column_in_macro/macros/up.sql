@@ -1,0 +1,1 @@
+{% macro up(column) %}upper({{ column }}){% endmacro %}

@@ -1,0 +1,4 @@
+select
+    user_id,
+    {{ up('nmae') }} as name
+from {{ ref('users') }}

@@ -1,0 +1,3 @@
+select
+    uper(name) as name
+from {{ ref('users') }}

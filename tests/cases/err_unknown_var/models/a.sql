@@ -1,0 +1,1 @@
+select {{ var('cuttoff') }} as id

@@ -1,0 +1,1 @@
+select {{ var('cutoff', 3) }} as id

@@ -1,0 +1,2 @@
+{{ config(enabled='often') }}
+select 1 as id

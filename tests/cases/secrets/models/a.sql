@@ -1,0 +1,1 @@
+select '{{ env_var('REFX_SECRET_KEY') }}' as leaked

@@ -1,0 +1,5 @@
+//! The one integration binary: linking the engine is what a test binary costs.
+
+mod architecture;
+mod cases;
+mod readers;

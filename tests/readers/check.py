@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""Reads what `refx build` landed with readers that are not refx.
+
+    python tests/readers/check.py --warehouse warehouse --raw data/raw
+
+Two questions, each answered with one line a table; the exit code is 1 if any answer is no.
+
+1. Do Python's deltalake and DuckDB find the same rows in every table of the warehouse?
+2. Do three tables hold what plain SQL in DuckDB computes from the raw Parquet files? The queries
+   below are written from the descriptions of the columns, not from the models: another engine,
+   another road to each figure.
+
+The packages are pinned in requirements.txt.
+"""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+
+RAW_TABLES = ("users", "contents", "video_events", "page_views", "logins", "searches")
+
+# What may be counted: loaded by then, and not from a clock that runs ahead. Exact duplicates are
+# dropped by the number of the event, whatever else the rows say.
+EVENTS = """
+create or replace temp macro visible(events) as table
+    select distinct on (event_id) *
+    from query_table(events)
+    where user_id is not null and loaded_at < getvariable('as_of') and event_ts <= loaded_at;
+
+create or replace temp view plays as
+    select v.*, c.content_type, c.title, c.duration, c.content_loaded_at
+    from visible('video_events') v
+    join (
+        select content_id,
+               any_value(content_type) as content_type,
+               arg_max(title, loaded_at) as title,
+               arg_max(duration_seconds, loaded_at) as duration,
+               max(loaded_at) as content_loaded_at
+        from contents
+        where loaded_at < getvariable('as_of')
+        group by content_id
+    ) c using (content_id);
+
+create or replace temp view acts as
+    select user_id, event_ts, loaded_at, session_id, 'play' as act from visible('video_events')
+    union all by name
+    select user_id, event_ts, loaded_at, session_id, 'page' as act from visible('page_views')
+    union all by name
+    select user_id, event_ts, loaded_at, session_id, 'search' as act from visible('searches')
+    union all by name
+    select user_id, event_ts, loaded_at, 'login' as act from visible('logins') where success;
+
+create or replace temp view known_users as
+    select user_id, min(signup_ts) as signup_ts, min(loaded_at) as known_since
+    from users
+    where loaded_at < getvariable('as_of') and user_id is not null
+    group by user_id;
+"""
+
+# First and last by sorting lists of plays, where the model aggregates in order.
+USER_VIDEO_CONSUMPTION = """
+with lists as (
+    select
+        user_id,
+        content_type,
+        list_sort(list({ts: event_ts, id: event_id, content: content_id, title: title})) as plays,
+        len(list_distinct(list(content_id))) as contents,
+        list_sum(list(coalesce(watch_seconds, 0))) as seconds,
+        len(list_filter(list(10 * watch_seconds >= 9 * duration), lambda complete: complete)) as completed,
+        greatest(max(loaded_at), max(content_loaded_at)) as loaded
+    from plays
+    group by all
+)
+select
+    user_id,
+    content_type,
+    plays[1].content as first_content_id,
+    plays[1].title as first_content_title,
+    plays[1].ts as first_play_ts,
+    plays[-1].content as last_content_id,
+    plays[-1].title as last_content_title,
+    plays[-1].ts as last_play_ts,
+    len(plays) as plays,
+    contents as distinct_contents,
+    seconds::bigint as watch_seconds,
+    completed as completed_plays,
+    round(completed::double / len(plays), 4) as completion_rate,
+    loaded as last_loaded_at
+from lists
+"""
+
+# The windows by counting back from the day of the run, straight from the events.
+USER_NAVIGATION = """
+with aged as (
+    select
+        *,
+        event_ts::date as day,
+        date_diff('day', event_ts::date, getvariable('as_of')::date) as age
+    from acts
+),
+visits as (
+    select
+        user_id,
+        max(event_ts) as last_activity_ts,
+        max(if(act = 'login', event_ts, null)) as last_login_ts,
+        count(distinct day) as days,
+        count(distinct if(age <= 7, day, null)) as days_7,
+        count(distinct if(age <= 30, day, null)) as days_30,
+        count(distinct if(age <= 90, day, null)) as days_90,
+        count(distinct if(age between 31 and 60, day, null)) as days_before,
+        count(distinct if(age <= 30, session_id, null)) as sessions,
+        sum(if(act = 'page' and age <= 30, 1, 0)) as pages,
+        sum(if(act = 'login' and age <= 30, 1, 0)) as logins,
+        sum(if(act = 'login' and age <= 90, 1, 0)) as logins_90
+    from aged
+    group by user_id
+)
+select
+    user_id,
+    last_activity_ts,
+    last_login_ts,
+    ifnull(days, 0) as active_days,
+    ifnull(days_7, 0) as active_days_7d,
+    ifnull(days_30, 0) as active_days_30d,
+    ifnull(days_90, 0) as active_days_90d,
+    ifnull(days_before, 0) as active_days_previous_30d,
+    ifnull(sessions, 0) as sessions_30d,
+    ifnull(pages, 0)::bigint as page_views_30d,
+    ifnull(logins, 0)::bigint as logins_30d,
+    ifnull(logins_90, 0)::bigint as logins_90d,
+    round(ifnull(logins_90, 0)::double * 7 / 90, 4) as logins_a_week,
+    case
+        when days is null then 'never'
+        when days_30 >= 20 then 'daily'
+        when days_30 >= 4 then 'weekly'
+        when days_30 >= 1 then 'monthly'
+        when days_90 >= 1 then 'rare'
+        else 'gone'
+    end as visit_frequency
+from known_users left join visits using (user_id)
+"""
+
+# Fifths by place in the queue: of n users, the first n mod 5 fifths take one user more.
+USER_RFA = """
+with month as (
+    select date_trunc('month', getvariable('as_of')::timestamp)::timestamptz as start
+),
+members as (
+    select user_id, signup_ts from known_users, month where known_since < start
+),
+visits as (
+    select
+        user_id,
+        max(event_ts) as last_ts,
+        count(distinct event_ts::date) as days,
+        count(distinct session_id) as sessions
+    from acts, month
+    where loaded_at < start and event_ts >= start - interval 90 days
+    group by user_id
+),
+queues as (
+    select user_id, 'recency' as score, row_number() over (order by last_ts, user_id) - 1 as place,
+           count(*) over () as n
+    from visits
+    union all
+    select user_id, 'frequency', row_number() over (order by days, sessions, user_id) - 1, count(*) over ()
+    from visits
+    union all
+    select user_id, 'seniority', row_number() over (order by signup_ts desc, user_id) - 1, count(*) over ()
+    from members
+),
+fifths as (
+    select
+        user_id,
+        score,
+        1 + case
+            when place < (n % 5) * (n // 5 + 1) then place // (n // 5 + 1)
+            else n % 5 + (place - (n % 5) * (n // 5 + 1)) // (n // 5)
+        end as fifth
+    from queues
+),
+scores as (
+    select
+        user_id,
+        ifnull(max(fifth) filter (where score = 'recency'), 0) as r,
+        ifnull(max(fifth) filter (where score = 'frequency'), 0) as f,
+        max(fifth) filter (where score = 'seniority') as s
+    from fifths
+    group by user_id
+)
+select
+    user_id,
+    start::date as segment_month,
+    date_diff('day', last_ts::date, start::date) as recency_days,
+    ifnull(days, 0) as active_days_90d,
+    date_diff('day', signup_ts::date, start::date) as seniority_days,
+    r as recency_score,
+    f as frequency_score,
+    s as seniority_score,
+    case
+        when r = 0 then 'asleep'
+        when r < 3 then if(f >= 3, 'at_risk', 'drifting')
+        when f >= 4 then if(r >= 4 and s >= 3, 'champion', 'loyal')
+        when s <= 2 then 'newcomer'
+        else 'occasional'
+    end as segment
+from members
+join scores using (user_id)
+left join visits using (user_id)
+cross join month
+"""
+
+RECOMPUTED = {
+    "user_video_consumption": USER_VIDEO_CONSUMPTION,
+    "user_navigation": USER_NAVIGATION,
+    "user_rfa": USER_RFA,
+}
+
+
+def connect():
+    """DuckDB with its Delta extension, loaded from the Python package: nothing is downloaded."""
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    package = importlib.util.find_spec("duckdb_extension_delta")
+    if package is None:
+        sys.exit("the package duckdb-extension-delta is not installed: see tests/readers/requirements.txt")
+    folder = Path(package.submodule_search_locations[0])
+    extension = folder / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension"
+    connection.execute(f"load '{extension}'")
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def compare(connection, left, right):
+    """Rows of each side that the other lacks, as counts and a few samples. Both are names of views."""
+    columns = [row[0] for row in connection.execute(f"describe {left}").fetchall()]
+    others = [row[0] for row in connection.execute(f"describe {right}").fetchall()]
+    if sorted(columns) != sorted(others):
+        return f"columns differ: {sorted(set(columns) ^ set(others))}"
+    listed = ", ".join(f'"{column}"' for column in columns)
+    lines = []
+    for here, there in ((left, right), (right, left)):
+        connection.execute(
+            f"create or replace temp table missing as select {listed} from {here} except all select {listed} from {there}"
+        )
+        count = connection.execute("select count(*) from missing").fetchone()[0]
+        if count:
+            # as text: the driver would want a time zone library to hand over a timestamp
+            samples = connection.execute("select columns(*)::varchar from missing order by all limit 3").fetchall()
+            lines.append(f"{count} rows only in {here}")
+            lines += [f"    {dict(zip(columns, sample))}" for sample in samples]
+    return "\n  ".join(lines)
+
+
+def read_twice(connection, warehouse):
+    """Opens every table with both readers. Leaves a view by the name of each table."""
+    failures = 0
+    folders = sorted(log.parent for log in warehouse.rglob("_delta_log") if log.is_dir())
+    for folder in folders:
+        name = folder.name
+        table = DeltaTable(str(folder))
+        connection.register("by_deltalake", table.to_pyarrow_table())
+        connection.execute(f"create or replace temp table by_duckdb as from delta_scan('{folder}')")
+        connection.execute(f'create or replace temp table "landed_{name}" as from by_duckdb')
+        difference = compare(connection, "by_deltalake", "by_duckdb")
+        rows = connection.execute("select count(*) from by_duckdb").fetchone()[0]
+        failures += bool(difference)
+        verdict = f"DIFFERS: {difference}" if difference else "deltalake and DuckDB agree"
+        print(f"read      {name:<26} {rows:>9} rows  version {table.version():>3}  {verdict}")
+        connection.unregister("by_deltalake")
+    if not folders:
+        print(f"read      no Delta table under {warehouse}")
+        failures += 1
+    return failures, {folder.name for folder in folders}
+
+
+def compute_again(connection, raw, as_of, landed):
+    connection.execute(f"set variable as_of = timestamptz '{as_of} 00:00:00+00'")
+    for table in RAW_TABLES:
+        connection.execute(f"create or replace temp view {table} as from '{raw / table}/*.parquet'")
+    for statement in EVENTS.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    failures = 0
+    for name, query in RECOMPUTED.items():
+        if name not in landed:
+            print(f"recompute {name:<26} NOT LANDED")
+            failures += 1
+            continue
+        connection.execute(f"create or replace temp table recomputed as {query}")
+        difference = compare(connection, f"landed_{name}", "recomputed")
+        rows, columns = connection.execute(
+            "select (select count(*) from recomputed), (select count(*) from (describe recomputed))"
+        ).fetchone()
+        failures += bool(difference)
+        verdict = f"DIFFERS: {difference}" if difference else "agrees with the raw data"
+        print(f"recompute {name:<26} {rows:>9} rows  {columns} columns  {verdict}")
+    return failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--warehouse", type=Path, required=True, help="root of the target")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the raw tables")
+    parser.add_argument("--as-of", default="2024-09-01", help="the day that the build computed for")
+    args = parser.parse_args()
+    connection = connect()
+    failures, landed = read_twice(connection, args.warehouse)
+    failures += compute_again(connection, args.raw, args.as_of, landed)
+    print("all agree" if not failures else f"{failures} tables differ")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
