@@ -3,18 +3,20 @@
 //! What a flag means together with the environment and the project file is settled once, in
 //! `cli/settings.rs`; this file only says what may be written, and explains it in `--help`.
 
+mod everywhere;
+mod selection;
+
+pub use everywhere::{
+    ColorWhen, IgnoredArgs, LogFormat, LogLevel, OutputArgs, ProjectArgs, RunningArgs,
+};
+pub use selection::{FailuresArgs, IndirectSelection, RefreshArgs, SelectionArgs};
+
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-
-use crate::load;
-use crate::manifest::ResourceType;
 
 /// A command line that was understood.
 #[derive(Debug, Parser)]
@@ -132,276 +134,6 @@ impl Command {
     }
 }
 
-/// Where the project is, and which of its targets is meant.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Project")]
-pub struct ProjectArgs {
-    /// Folder with the project file [default: this folder, or the nearest one above it]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "REFX_PROJECT_DIR",
-        hide_env = true
-    )]
-    pub project_dir: Option<PathBuf>,
-    /// Folder with `profiles.yml`, for dbt projects
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "REFX_PROFILES_DIR",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub profiles_dir: Option<PathBuf>,
-    /// Profile in `profiles.yml`, for dbt projects
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "REFX_PROFILE",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub profile: Option<String>,
-    /// Target of the project file: where the tables land
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "REFX_TARGET",
-        hide_env = true
-    )]
-    pub target: Option<String>,
-    /// Folder for artifacts and compiled SQL [default: .refx]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "REFX_TARGET_PATH",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub target_path: Option<PathBuf>,
-    /// Variables for `var()`, as YAML: `{days: 30}` or `days: 30`; may be repeated
-    #[arg(
-        long,
-        global = true,
-        value_name = "YAML",
-        env = "REFX_VARS",
-        hide_env = true
-    )]
-    pub vars: Vec<String>,
-    /// Instant to compute for: a date (its first instant) or RFC 3339, in UTC [default: now]
-    #[arg(
-        long,
-        global = true,
-        value_name = "INSTANT",
-        env = "REFX_AS_OF",
-        hide_env = true,
-        value_parser = instant
-    )]
-    pub as_of: Option<DateTime<Utc>>,
-}
-
-/// How steps run.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Running")]
-pub struct RunningArgs {
-    /// Steps that run at the same time [default: the target's, or one a processor]
-    #[arg(
-        long,
-        global = true,
-        value_name = "N",
-        env = "REFX_THREADS",
-        hide_env = true,
-        value_parser = threads
-    )]
-    pub threads: Option<usize>,
-    /// Start nothing more once a step has failed
-    #[arg(
-        short = 'x',
-        long,
-        global = true,
-        env = "REFX_FAIL_FAST",
-        hide_env = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub fail_fast: bool,
-    /// Treat warnings as errors
-    #[arg(
-        long,
-        global = true,
-        env = "REFX_WARN_ERROR",
-        hide_env = true,
-        hide_short_help = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub warn_error: bool,
-}
-
-/// What is printed, and how.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Print only failures and the closing line
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "REFX_QUIET",
-        hide_env = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub quiet: bool,
-    /// Text for people, or one JSON object a line for programs
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        env = "REFX_LOG_FORMAT",
-        hide_env = true,
-        hide_short_help = true,
-        value_enum,
-        default_value_t = LogFormat::Text
-    )]
-    pub log_format: LogFormat,
-    /// Least severe messages to print
-    #[arg(
-        long,
-        global = true,
-        value_name = "LEVEL",
-        env = "REFX_LOG_LEVEL",
-        hide_env = true,
-        hide_short_help = true,
-        value_enum,
-        default_value_t = LogLevel::Info
-    )]
-    pub log_level: LogLevel,
-    /// When to colour; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        env = "REFX_COLOR",
-        hide_env = true,
-        hide_short_help = true,
-        value_enum,
-        default_value_t = ColorWhen::Auto
-    )]
-    pub color: ColorWhen,
-    /// The same as `--color never`
-    #[arg(
-        long,
-        alias = "no-use-colors",
-        global = true,
-        overrides_with = "color",
-        hide_short_help = true
-    )]
-    pub no_color: bool,
-    /// Print plain lines even on a terminal
-    #[arg(
-        long,
-        global = true,
-        env = "REFX_NO_PROGRESS",
-        hide_env = true,
-        hide_short_help = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub no_progress: bool,
-    /// Show what templates print() [the default]
-    #[arg(
-        long,
-        global = true,
-        overrides_with = "no_print",
-        hide_short_help = true
-    )]
-    pub print: bool,
-    /// Keep what templates print() to themselves
-    #[arg(long, global = true, overrides_with = "print", hide_short_help = true)]
-    pub no_print: bool,
-}
-
-/// Flags of dbt that change nothing here, accepted so that a script for dbt runs as it is.
-#[derive(Debug, Args)]
-pub struct IgnoredArgs {
-    /// refx keeps no parse cache
-    #[arg(long, global = true, hide = true)]
-    pub no_partial_parse: bool,
-    #[arg(long, global = true, hide = true)]
-    pub partial_parse: bool,
-    #[arg(long, global = true, hide = true)]
-    pub no_version_check: bool,
-    /// refx sends none
-    #[arg(long, global = true, hide = true)]
-    pub no_send_anonymous_usage_stats: bool,
-    #[arg(long, global = true, hide = true)]
-    pub use_colors: bool,
-}
-
-/// Which nodes are meant.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Selection")]
-pub struct SelectionArgs {
-    /// Nodes to take: a name, a theme, `tag:daily`, `+user_360`, `segmentation+`…
-    #[arg(
-        short,
-        long,
-        short_alias = 'm',
-        aliases = ["models", "model"],
-        value_name = "SELECTOR",
-        num_args = 1..
-    )]
-    pub select: Vec<String>,
-    /// Nodes to leave out of these
-    #[arg(long, value_name = "SELECTOR", num_args = 1..)]
-    pub exclude: Vec<String>,
-    /// A selector of `selectors.yml`, by name
-    #[arg(long, value_name = "NAME")]
-    pub selector: Option<String>,
-    /// Only nodes of these types
-    #[arg(
-        long,
-        alias = "resource-types",
-        value_name = "TYPE",
-        num_args = 1..,
-        value_parser = resource_types(),
-        hide_short_help = true
-    )]
-    pub resource_type: Vec<ResourceType>,
-    /// No nodes of these types
-    #[arg(
-        long,
-        alias = "exclude-resource-types",
-        value_name = "TYPE",
-        num_args = 1..,
-        value_parser = resource_types(),
-        hide_short_help = true
-    )]
-    pub exclude_resource_type: Vec<ResourceType>,
-    /// Which tests of the selected nodes come along
-    #[arg(
-        long,
-        value_name = "MODE",
-        env = "REFX_INDIRECT_SELECTION",
-        hide_env = true,
-        hide_short_help = true,
-        value_enum
-    )]
-    pub indirect_selection: Option<IndirectSelection>,
-    /// Folder with the artifacts of an earlier run, for `state:` and `result:`
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "REFX_STATE",
-        hide_env = true,
-        hide_short_help = true
-    )]
-    pub state: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub struct InitArgs {
     /// Name of the project and of its folder: lower-case letters, digits and `_`
@@ -413,10 +145,10 @@ pub struct LsArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
     /// What to print of each node
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = LsOutput::Selector)]
+    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = LsOutput::Selector)]
     pub output: LsOutput,
     /// Keys to print with `--output json`
-    #[arg(long, value_name = "KEY", num_args = 1.., value_delimiter = ',')]
+    #[arg(help_heading = "Output", long, value_name = "KEY", num_args = 1.., value_delimiter = ',')]
     pub output_keys: Vec<String>,
 }
 
@@ -453,6 +185,7 @@ pub struct ShowArgs {
     pub inline: Option<String>,
     /// Rows to show; `-1` shows all
     #[arg(
+        help_heading = "Output",
         long,
         value_name = "N",
         default_value_t = 10,
@@ -460,7 +193,7 @@ pub struct ShowArgs {
     )]
     pub limit: i64,
     /// How to print them
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = ShowOutput::Table)]
+    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = ShowOutput::Table)]
     pub output: ShowOutput,
 }
 
@@ -490,31 +223,6 @@ pub struct BuildArgs {
     pub failures: FailuresArgs,
 }
 
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct RefreshArgs {
-    /// Make incremental tables anew, from all of their input
-    #[arg(
-        short,
-        long,
-        env = "REFX_FULL_REFRESH",
-        hide_env = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub full_refresh: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct FailuresArgs {
-    /// Keep the rows that fail a test, in a table each
-    #[arg(
-        long,
-        env = "REFX_STORE_FAILURES",
-        hide_env = true,
-        value_parser = FalseyValueParser::new()
-    )]
-    pub store_failures: bool,
-}
-
 #[derive(Debug, Args)]
 pub struct RunOperationArgs {
     /// Name of the macro
@@ -529,42 +237,6 @@ pub struct RunOperationArgs {
 pub struct CompletionsArgs {
     /// The shell; guessed from `$SHELL` where it is left out
     pub shell: Option<Shell>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    #[value(alias = "default")]
-    Text,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
-    Auto,
-    Always,
-    Never,
-}
-
-/// dbt's four modes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum IndirectSelection {
-    /// Tests that touch a selected node
-    Eager,
-    /// Tests that touch selected nodes only
-    Cautious,
-    /// As cautious, and they may touch what selected nodes read
-    Buildable,
-    /// None but those selected themselves
-    Empty,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -601,31 +273,10 @@ pub fn write_completions(shell: Shell, to: &mut dyn Write) -> io::Result<()> {
     to.write_all(&script)
 }
 
-fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    load::instant(text).ok_or_else(|| {
-        "write a date such as 2024-08-31, or an instant such as 2024-08-31T06:00:00Z".to_string()
-    })
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err("write a number from 1 up".to_string()),
-        Ok(threads) => Ok(threads),
-    }
-}
-
-fn resource_types() -> impl TypedValueParser<Value = ResourceType> {
-    PossibleValuesParser::new(ResourceType::ALL.map(ResourceType::as_str)).map(|name| {
-        ResourceType::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-            .expect("the parser takes no name but these")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::ResourceType;
 
     fn read(line: &str) -> Arguments {
         parse(line.split_whitespace()).unwrap()
@@ -681,7 +332,9 @@ mod tests {
             ("2024-08-31T06:30:00", "2024-08-31T06:30:00+00:00"),
             ("2024-08-31T06:30:00+02:00", "2024-08-31T04:30:00+00:00"),
         ] {
-            assert_eq!(instant(text).unwrap().to_rfc3339(), expected);
+            let arguments = parse(["refx", "run", "--as-of", text]).unwrap();
+            let as_of = arguments.project.as_of.map(|as_of| as_of.to_rfc3339());
+            assert_eq!(as_of.as_deref(), Some(expected));
         }
         assert!(error("refx run --as-of yesterday").contains("write a date such as"));
     }

@@ -1,18 +1,16 @@
 //! What can go wrong in a query, told in the words of its author.
 //!
-//! DataFusion wraps its errors in contexts, backtraces and prefixes. This file takes them off and
-//! keeps what a steward needs: the kind, one sentence, the place in the SQL text, and the names that
-//! may have been meant.
+//! An error keeps what a steward needs: the kind, one sentence, the place in the SQL text, and the
+//! names that may have been meant.
 
 use std::fmt;
 use std::ops::Deref;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, Diagnostic as PlannerNote, SchemaError};
-use datafusion::object_store;
+use datafusion::common::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
-use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::explain::{arrow, explain, parquet};
 use crate::diagnostic::{Code, Diagnostic, closest};
 
 /// One-based line and column, in characters, of a SQL text.
@@ -125,7 +123,7 @@ impl Error {
         self
     }
 
-    fn written(mut self, written: impl Into<String>) -> Error {
+    pub(super) fn written(mut self, written: impl Into<String>) -> Error {
         self.0.written = Some(written.into());
         self
     }
@@ -155,10 +153,11 @@ impl Error {
         if let Some(written) = &details.written {
             // Names of functions run into the hundreds: only a near one helps.
             let near = closest(written, details.candidates.iter().map(String::as_str));
-            if details.kind == Kind::UnknownColumn && near.is_none() {
-                if let Some(note) = list(&details.candidates) {
-                    diagnostic = diagnostic.note(format!("the columns are {note}"));
-                }
+            if details.kind == Kind::UnknownColumn
+                && near.is_none()
+                && let Some(note) = list(&details.candidates)
+            {
+                diagnostic = diagnostic.note(format!("the columns are {note}"));
             }
             if let Some(near) = near {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
@@ -199,341 +198,6 @@ impl From<ArrowError> for Error {
     fn from(error: ArrowError) -> Error {
         arrow(&error)
     }
-}
-
-fn explain(error: &DataFusionError) -> Error {
-    match error {
-        DataFusionError::Diagnostic(note, inner) => with_note(note, explain(inner)),
-        // Several mistakes of one SELECT list: the first is shown, the rest appear once it is gone.
-        DataFusionError::Collection(errors) => match errors.first() {
-            Some(first) => explain(first),
-            None => Error::new(Kind::Execution, "the query failed"),
-        },
-        DataFusionError::Context(_, inner) => explain(inner),
-        DataFusionError::Shared(inner) => explain(inner),
-        DataFusionError::SQL(parser, _) => syntax(parser),
-        DataFusionError::SchemaError(schema, _) => names(schema),
-        DataFusionError::Plan(message) => plan(message),
-        DataFusionError::NotImplemented(message) => Error::new(
-            Kind::Plan,
-            format!("not supported: {}", first_lower(strip(message))),
-        ),
-        DataFusionError::Configuration(message) => Error::new(Kind::Plan, strip(message)),
-        DataFusionError::ResourcesExhausted(message) => resources(message),
-        DataFusionError::ArrowError(inner, _) => arrow(inner),
-        DataFusionError::ParquetError(inner) => parquet(inner),
-        DataFusionError::ObjectStore(inner) => store(inner),
-        DataFusionError::IoError(inner) => Error::io("reading or writing failed", inner),
-        DataFusionError::External(inner) => external(inner.as_ref()),
-        DataFusionError::ExecutionJoin(inner) => {
-            Error::new(Kind::Execution, format!("the query broke off: {inner}"))
-        }
-        DataFusionError::Execution(message) if message.starts_with("Table '") => plan(message),
-        DataFusionError::Execution(message)
-        | DataFusionError::Internal(message)
-        | DataFusionError::Substrait(message) => {
-            Error::new(Kind::Execution, first_lower(strip(message)))
-        }
-        other => Error::new(Kind::Execution, first_lower(strip(&other.to_string()))),
-    }
-}
-
-/// An error of another crate may hide one of DataFusion, of a store or of the system.
-fn external(error: &(dyn std::error::Error + 'static)) -> Error {
-    if let Some(inner) = error.downcast_ref::<Error>() {
-        return inner.clone();
-    }
-    if let Some(inner) = error.downcast_ref::<DataFusionError>() {
-        return explain(inner);
-    }
-    if let Some(inner) = error.downcast_ref::<ArrowError>() {
-        return arrow(inner);
-    }
-    if let Some(inner) = error.downcast_ref::<ParquetError>() {
-        return parquet(inner);
-    }
-    if let Some(inner) = error.downcast_ref::<object_store::Error>() {
-        return store(inner);
-    }
-    if let Some(inner) = error.downcast_ref::<std::io::Error>() {
-        return Error::io("reading or writing failed", inner);
-    }
-    match error.source() {
-        Some(inner) => external(inner),
-        None => Error::new(Kind::Execution, first_lower(strip(&error.to_string()))),
-    }
-}
-
-/// The planner's own note adds the place, and often says it better than the error.
-fn with_note(note: &PlannerNote, error: Error) -> Error {
-    let position = note.span.map(|span| Position {
-        line: span.start.line as usize,
-        column: span.start.column as usize,
-    });
-    let error = error.at(position);
-    if error.kind != Kind::Plan {
-        return error;
-    }
-    let message = backticks(&first_lower(&note.message));
-    let kind = match message.contains("incompatible types") {
-        true => Kind::Type,
-        false => Kind::Plan,
-    };
-    let mut told = Error::new(kind, message).at(error.position);
-    if kind == Kind::Type {
-        // Only the error itself names the two types.
-        told.0.message = error.message.clone();
-    }
-    match note.helps.first() {
-        Some(help) => told.help(backticks(&first_lower(&help.message))),
-        None => told,
-    }
-}
-
-fn syntax(error: &ParserError) -> Error {
-    let text = match error {
-        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
-        ParserError::RecursionLimitExceeded => {
-            return Error::new(Kind::Syntax, "the SQL is nested too deeply");
-        }
-    };
-    let (said, position) = split_position(strip(text));
-    let said = match said
-        .strip_prefix("Expected: ")
-        .and_then(|rest| rest.split_once(", found: "))
-    {
-        Some((expected, "EOF")) => format!("expected {expected}, found the end of the text"),
-        Some((expected, found)) => format!("expected {expected}, found `{}`", found.trim()),
-        None => first_lower(said.trim()),
-    };
-    Error::new(Kind::Syntax, said).at(position)
-}
-
-/// Splits `… at Line: 3, Column: 7` off a message of the parser.
-fn split_position(text: &str) -> (&str, Option<Position>) {
-    let Some(at) = text.rfind("at Line: ") else {
-        return (text, None);
-    };
-    let numbers = &text[at + "at Line: ".len()..];
-    let position = numbers.split_once(", Column: ").and_then(|(line, rest)| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Some(Position {
-            line: line.trim().parse().ok()?,
-            column: digits.parse().ok()?,
-        })
-    });
-    (text[..at].trim_end(), position)
-}
-
-fn names(error: &SchemaError) -> Error {
-    match error {
-        SchemaError::FieldNotFound {
-            field,
-            valid_fields,
-        } => {
-            let written = field.flat_name();
-            let qualified = field.relation.is_some();
-            Error::new(Kind::UnknownColumn, format!("no column named `{written}`"))
-                .written(written)
-                .candidates(valid_fields.iter().map(|valid| match qualified {
-                    true => valid.flat_name(),
-                    false => valid.name.clone(),
-                }))
-        }
-        SchemaError::AmbiguousReference { field } => {
-            let name = field.name.clone();
-            Error::new(
-                Kind::Ambiguous,
-                format!("more than one table has a column named `{name}`"),
-            )
-            .help(format!(
-                "say which one is meant, with the table's alias: `alias.{name}`"
-            ))
-            .written(name)
-        }
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::new(Kind::Ambiguous, format!("two columns are named `{name}`"))
-                .help("give one of them another name with `as`")
-                .written(name.clone())
-        }
-    }
-}
-
-fn plan(message: &str) -> Error {
-    let message = strip(message);
-    let named = |prefix: &str| {
-        let rest = message.strip_prefix(prefix)?;
-        rest.split_once('\'').map(|(name, _)| name.to_owned())
-    };
-    let missing = ["not found", "doesn't exist", "does not exist"];
-    let missing = missing.iter().any(|end| message.ends_with(end));
-    if let Some(table) = named("table '")
-        .or_else(|| named("Table '"))
-        .filter(|_| missing)
-    {
-        let table = local_name(&table);
-        return Error::new(Kind::UnknownTable, format!("no table named `{table}`")).written(table);
-    }
-    if let Some(function) = named("Invalid function '").or_else(|| named("table function '")) {
-        let suggested = message
-            .split_once("Did you mean '")
-            .and_then(|(_, rest)| rest.split_once('\''))
-            .map(|(name, _)| name.to_owned());
-        return Error::new(
-            Kind::UnknownFunction,
-            format!("no function named `{function}`"),
-        )
-        .written(function)
-        .candidates(suggested);
-    }
-    let types = [
-        "coerce",
-        "Cannot infer common argument type",
-        "No function matches",
-        "does not support",
-        "incompatible",
-        "but received",
-        "Unsupported CAST",
-    ];
-    let kind = match types.iter().any(|sign| message.contains(sign)) {
-        true => Kind::Type,
-        false => Kind::Plan,
-    };
-    // A failed call says `Function 'lpad' user-defined coercion failed with …`.
-    Error::new(kind, first_lower(message))
-}
-
-/// `refx.main.users` is `users` to whoever wrote it.
-fn local_name(table: &str) -> String {
-    let local = table
-        .strip_prefix(super::CATALOG)
-        .and_then(|rest| rest.strip_prefix('.'))
-        .unwrap_or(table);
-    local
-        .strip_prefix(super::SCHEMA)
-        .and_then(|rest| rest.strip_prefix('.'))
-        .unwrap_or(local)
-        .to_owned()
-}
-
-fn resources(message: &str) -> Error {
-    let message = strip(message);
-    if message.contains("disk space") {
-        return Error::new(Kind::Resources, "the spill directory is full")
-            .help("free disk space, or name another `spill_directory`");
-    }
-    let first = message.lines().next().unwrap_or(message);
-    Error::new(
-        Kind::Resources,
-        format!(
-            "the query needs more memory than the limit: {}",
-            first_lower(first)
-        ),
-    )
-    .help("raise `memory_limit`, or lower `threads`: they share it")
-}
-
-fn arrow(error: &ArrowError) -> Error {
-    let said = |text: &str| Error::new(Kind::Execution, first_lower(strip(text)));
-    match error {
-        ArrowError::DivideByZero => Error::new(Kind::Execution, "division by zero"),
-        ArrowError::ExternalError(inner) => external(inner.as_ref()),
-        ArrowError::IoError(_, inner) => Error::io("reading or writing failed", inner),
-        ArrowError::CastError(text)
-        | ArrowError::ComputeError(text)
-        | ArrowError::ArithmeticOverflow(text)
-        | ArrowError::InvalidArgumentError(text)
-        | ArrowError::SchemaError(text) => said(text),
-        ArrowError::CsvError(text) | ArrowError::JsonError(text) | ArrowError::ParseError(text) => {
-            Error::new(Kind::Source, first_lower(strip(text)))
-        }
-        other => said(&other.to_string()),
-    }
-}
-
-fn parquet(error: &ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => external(inner.as_ref()),
-        other => Error::new(
-            Kind::Source,
-            format!(
-                "a Parquet file cannot be read: {}",
-                strip(&other.to_string())
-            ),
-        ),
-    }
-}
-
-fn store(error: &object_store::Error) -> Error {
-    use object_store::Error as Store;
-    match error {
-        Store::NotFound { path, .. } => Error::new(Kind::Source, format!("there is no `{path}`")),
-        Store::PermissionDenied { path, .. } | Store::Unauthenticated { path, .. } => {
-            Error::new(Kind::Io, format!("no permission for `{path}`"))
-        }
-        Store::Generic { source, .. } => {
-            let mut source: &(dyn std::error::Error + 'static) = source.as_ref();
-            loop {
-                if let Some(io) = source.downcast_ref::<std::io::Error>() {
-                    break Error::io("reading or writing failed", io);
-                }
-                match source.source() {
-                    Some(inner) => source = inner,
-                    None => break Error::new(Kind::Io, strip(&error.to_string())),
-                }
-            }
-        }
-        other => Error::new(Kind::Io, strip(&other.to_string())),
-    }
-}
-
-/// Takes off what DataFusion puts before and after a message.
-fn strip(message: &str) -> &str {
-    const PREFIXES: [&str; 14] = [
-        "DataFusion error: ",
-        "Error during planning: ",
-        "Schema error: ",
-        "SQL error: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "External error: ",
-        "Optimizer rule 'simplify_expressions' failed\ncaused by\n",
-        "type_coercion\ncaused by\n",
-        "Resources exhausted: ",
-        "Internal error: ",
-        "Compute error: ",
-        "Cast error: ",
-        "Parquet error: ",
-    ];
-    let mut message = message;
-    for cut in [
-        "\n\nbacktrace:",
-        "\nThis issue was likely caused by a bug",
-        ".\nThis issue",
-    ] {
-        message = message.split(cut).next().unwrap_or(message);
-    }
-    while let Some(rest) = PREFIXES.iter().find_map(|p| message.strip_prefix(p)) {
-        message = rest;
-    }
-    message.trim().trim_end_matches('.')
-}
-
-fn first_lower(text: &str) -> String {
-    let mut characters = text.chars();
-    let (first, second) = (characters.next(), characters.clone().next());
-    match (first, second) {
-        // `CSV file` keeps its capitals.
-        (Some(_), Some(second)) if second.is_uppercase() => text.to_owned(),
-        (Some(first), _) => first.to_lowercase().collect::<String>() + characters.as_str(),
-        (None, _) => String::new(),
-    }
-}
-
-/// Our messages put names in backticks where DataFusion's put them in quotes.
-fn backticks(text: &str) -> String {
-    text.replace('\'', "`")
 }
 
 pub(crate) fn plain_io(error: &std::io::Error) -> String {

@@ -367,7 +367,6 @@ async fn a_query_larger_than_memory_finishes_by_spilling() {
         "select text, count(*) as n from wide group by text",
         "select a.id, b.text from wide a join wide b on a.text = b.text",
     ] {
-        eprintln!("{sql}");
         let plan = session.plan(sql).await.unwrap();
         let schema = plan.schema();
         let columns = schema.fields().iter().map(|f| {

@@ -8,6 +8,7 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind, State};
 
 use super::arguments::bind;
+use super::values;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum RelationKind {
@@ -152,7 +153,9 @@ impl Object for RelationObject {
             "is_table" => Value::from(kind == RelationKind::Table),
             "is_view" => Value::from(kind == RelationKind::View),
             "is_cte" => Value::from(kind == RelationKind::Cte),
-            "metadata" => Value::from_iter([("type", Value::from("RefxRelation"))]),
+            "metadata" => {
+                values::dict([(Value::from("type"), Value::from("RefxRelation"))]).ok()?
+            }
             "is_materialized_view" | "is_dynamic_table" | "is_pointer" => Value::from(false),
             _ => return None,
         })
@@ -273,6 +276,13 @@ impl Column {
         self.is_any(&["decimal", "numeric"])
     }
 
+    /// The length in `varchar(12)`; 256 where none is given, as in dbt.
+    fn string_size(&self) -> u32 {
+        let size = self.data_type.split(['(', ')']).nth(1);
+        size.and_then(|size| size.trim().parse().ok())
+            .unwrap_or(256)
+    }
+
     fn is_string(&self) -> bool {
         self.is_any(&[
             "utf8",
@@ -314,6 +324,9 @@ impl Object for Column {
         method: &str,
         _args: &[Value],
     ) -> Result<Value, Error> {
+        if method == "string_size" {
+            return Ok(Value::from(self.string_size()));
+        }
         Ok(Value::from(match method {
             "is_string" => self.is_string(),
             "is_integer" => self.is_integer(),

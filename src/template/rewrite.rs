@@ -59,22 +59,10 @@ impl Rewritten {
         }
     }
 
-    /// The range in the original text. Its end is taken from the last character inside, so that a
-    /// parenthesis that was added behind does not widen it.
+    /// The range in the original text.
     pub fn original_range(&self, range: &Range<usize>) -> Range<usize> {
         let start = self.original(range.start);
-        let end = if range.end > range.start {
-            self.original(range.end - 1) + 1
-        } else {
-            start
-        };
-        // The last character inside may be an inserted one, which stands right behind the original.
-        let inserted = range.end > range.start && {
-            let after = self.pieces.partition_point(|piece| piece.start < range.end);
-            after > 0 && !self.pieces[after - 1].copied
-        };
-        let end = if inserted { end - 1 } else { end };
-        start..end.max(start)
+        start..self.original(range.end).max(start)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::diagnostic::{self, Code, Diagnostic};
 
 use super::*;
 
+mod entries;
 mod errors;
 mod passes;
 mod texts;

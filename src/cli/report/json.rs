@@ -116,7 +116,7 @@ impl Record {
         self.node = Some(info.node.to_string());
         self.name = Some(info.name.clone());
         self.resource_type = Some(info.resource_type.as_str());
-        self.theme = Some(info.theme.clone());
+        self.theme = Some(info.theme.clone()).filter(|theme| !theme.is_empty());
         self.action = Some(info.action);
         self.index = Some(info.index);
         self.total = Some(info.total);

@@ -301,11 +301,11 @@ impl Report {
                 }
             }
             Outcome::TestFailed { failures, .. } => {
-                format!("{}: {}", info.name, count(*failures, "row"))
+                format!("{}: {}", count(*failures, "row"), info.name)
             }
             _ if self.options.quiet => return None,
             Outcome::Warned { failures, .. } => {
-                format!("{}: {}", info.name, count(*failures, "row"))
+                format!("{}: {}", count(*failures, "row"), info.name)
             }
             Outcome::Passed => return None,
             Outcome::Skipped(_) if test => return None,

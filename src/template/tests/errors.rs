@@ -94,6 +94,18 @@ fn unknown_names() {
 }
 
 #[test]
+fn rewritten_literals_do_not_move_the_place() {
+    let tried = "tried to use + operator on unsupported types number and sequence";
+    for (template, marked) in [
+        ("{{ 1 + [2] }} é", "1 + [2]"),
+        ("{{ [[1]][0][0] + [2] }}", "[[1]][0][0] + [2]"),
+        ("{% set d = {'a': []} %}{{ 1 + d.a }}", "1 + d.a"),
+    ] {
+        check_error(template, Code::JinjaError, tried, marked);
+    }
+}
+
+#[test]
 fn a_name_that_is_merely_absent_is_false() {
     check(
         "{% if foo %}a{% else %}b{% endif %}{{ foo | default('c') }}{{ foo is defined }}",

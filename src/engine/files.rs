@@ -1,0 +1,242 @@
+//! Where the files of a source are: locations, stores, listings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
+use datafusion::datasource::listing::ListingTableUrl;
+use datafusion::execution::session_state::SessionState;
+use datafusion::object_store::{self, ObjectMeta, ObjectStore, ObjectStoreExt};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use url::Url;
+
+use super::{Error, Format, Kind, Session, SourceTable};
+
+impl Session {
+    pub(super) fn locate(&self, source: &SourceTable) -> Result<Vec<ListingTableUrl>, Error> {
+        if source.locations.is_empty() {
+            return Err(Error::new(Kind::Source, "the source has no location"));
+        }
+        let locations = source.locations.iter();
+        locations.map(|text| self.locate_one(text)).collect()
+    }
+
+    fn locate_one(&self, location: &str) -> Result<ListingTableUrl, Error> {
+        let url = match Url::parse(location) {
+            // A one-letter scheme is a drive.
+            Ok(url) if url.scheme().len() > 1 && location.contains("://") => url,
+            _ => {
+                let local = ListingTableUrl::parse(location)?;
+                if local.get_glob().is_none() && !Path::new(location).exists() {
+                    return Err(missing(location));
+                }
+                return Ok(local);
+            }
+        };
+        if url.scheme() == "file" {
+            let path = url
+                .to_file_path()
+                .map_err(|()| Error::new(Kind::Source, format!("`{location}` is not a path")))?;
+            return self.locate_one(&path.to_string_lossy());
+        }
+        self.connect(&url, location)?;
+        // Globs are understood in paths alone, so the URL is split by hand.
+        let parsed = match location.find(['*', '?', '[']) {
+            Some(first) => {
+                let folder = location[..first].rfind('/').map_or(0, |at| at + 1);
+                ListingTableUrl::parse(&location[..folder])?.with_glob(&location[folder..])?
+            }
+            None => {
+                let last = location.rsplit('/').next().unwrap_or_default();
+                let folder = !last.is_empty() && !last.contains('.');
+                ListingTableUrl::parse(match folder {
+                    true => format!("{location}/"),
+                    false => location.to_owned(),
+                })?
+            }
+        };
+        Ok(parsed)
+    }
+
+    /// Registers the store of the URL, once for each bucket.
+    fn connect(&self, url: &Url, location: &str) -> Result<(), Error> {
+        let root = &url[..url::Position::BeforePath];
+        let parsed = Url::parse(root)
+            .map_err(|e| Error::new(Kind::Source, format!("`{location}` is not a URL: {e}")))?;
+        let runtime = self.context.runtime_env();
+        let known = datafusion::execution::object_store::ObjectStoreUrl::parse(root)
+            .is_ok_and(|url| runtime.object_store(&url).is_ok());
+        if known {
+            return Ok(());
+        }
+        let environment = std::env::vars().filter_map(|(key, value)| {
+            let key = key.to_lowercase();
+            let cloud = ["aws_", "google_", "azure_"];
+            cloud
+                .iter()
+                .any(|prefix| key.starts_with(prefix))
+                .then_some((key, value))
+        });
+        let declared = self.storage_options.iter();
+        let mut options: BTreeMap<String, String> = environment.collect();
+        options.extend(declared.map(|(key, value)| (key.to_lowercase(), value.clone())));
+        let (store, _) = object_store::parse_url_opts(url, options).map_err(|e| {
+            Error::new(Kind::Source, format!("`{location}` cannot be reached: {e}"))
+        })?;
+        runtime.register_object_store(&parsed, Arc::from(store as Box<dyn ObjectStore>));
+        Ok(())
+    }
+}
+
+/// One file of a source.
+pub(super) struct Listed {
+    pub(super) url: ListingTableUrl,
+    pub(super) meta: ObjectMeta,
+}
+
+impl Listed {
+    /// The path as the steward would write it.
+    pub(super) fn shown(&self) -> String {
+        let path = match self.url.scheme() {
+            "file" => format!("/{}", self.meta.location),
+            _ => self.url.as_str().to_owned(),
+        };
+        match std::env::current_dir() {
+            Ok(here) => match Path::new(&path).strip_prefix(&here) {
+                Ok(relative) => relative.display().to_string(),
+                Err(_) => path,
+            },
+            Err(_) => path,
+        }
+    }
+}
+
+/// A glob's root is a folder too, but what it means is its pattern.
+pub(super) fn is_folder(location: &ListingTableUrl) -> bool {
+    location.is_collection() && location.get_glob().is_none()
+}
+
+pub(super) fn missing(location: &str) -> Error {
+    Error::new(Kind::Source, format!("nothing found at `{location}`"))
+        .help("check the `location` of the source, and that the data has been delivered")
+}
+
+/// The format that a path's ending tells, a compression's ending aside.
+pub(super) fn format_of(path: &str) -> Option<Format> {
+    let (stem, _) = split_compression(path);
+    let ending = stem.rsplit('/').next()?.rsplit_once('.')?.1.to_lowercase();
+    match ending.as_str() {
+        "parquet" | "parq" => Some(Format::Parquet),
+        "csv" | "tsv" => Some(Format::Csv),
+        "json" | "jsonl" | "ndjson" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+pub(super) fn split_compression(path: &str) -> (&str, FileCompressionType) {
+    let known = [
+        (".gz", FileCompressionType::GZIP),
+        (".bz2", FileCompressionType::BZIP2),
+        (".xz", FileCompressionType::XZ),
+        (".zst", FileCompressionType::ZSTD),
+    ];
+    let found = known
+        .iter()
+        .find_map(|(ending, kind)| Some((path.strip_suffix(ending)?, *kind)));
+    found.unwrap_or((path, FileCompressionType::UNCOMPRESSED))
+}
+
+/// All files of the source, at least one.
+pub(super) async fn listed(
+    state: &SessionState,
+    source: &SourceTable,
+    format: Format,
+    locations: &[ListingTableUrl],
+) -> Result<Vec<Listed>, Error> {
+    let mut files = Vec::new();
+    for (location, written) in locations.iter().zip(&source.locations) {
+        let store = state.runtime_env().object_store(location)?;
+        let mut found: Vec<ObjectMeta> = files_at(store.as_ref(), location)
+            .try_collect()
+            .await
+            .map_err(|error| Error::from(DataFusionError::from(error)))?;
+        // Stores list in any order; the columns of the first file come first.
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        if is_folder(location) {
+            // A folder may hold other things; a file or a glob says what it means.
+            found.retain(|file| {
+                let path = file.location.as_ref();
+                let hidden = file
+                    .location
+                    .filename()
+                    .is_some_and(|name| name.starts_with(['.', '_']));
+                !hidden && format_of(path) == Some(format)
+            });
+        }
+        if found.is_empty() {
+            return Err(missing(written));
+        }
+        let root = location.object_store();
+        for meta in found {
+            let url = ListingTableUrl::parse(format!("{}{}", root.as_str(), encode(&meta)))?;
+            files.push(Listed { url, meta });
+        }
+    }
+    Ok(files)
+}
+
+/// The files at a location. DataFusion's own listing leaves folders such as `day=2024-01-01` out of
+/// what a glob is matched with.
+pub(super) fn files_at<'a>(
+    store: &'a dyn ObjectStore,
+    location: &'a ListingTableUrl,
+) -> BoxStream<'a, Result<ObjectMeta, object_store::Error>> {
+    if location.get_glob().is_none() && !location.is_collection() {
+        let one = async move { store.head(location.prefix()).await };
+        let found = futures::stream::once(one).filter(|found| {
+            let gone = matches!(found, Err(object_store::Error::NotFound { .. }));
+            futures::future::ready(!gone)
+        });
+        return found.boxed();
+    }
+    let matches = move |file: &ObjectMeta| match location.get_glob() {
+        None => true,
+        Some(glob) => location
+            .strip_prefix(&file.location)
+            .map(|segments| segments.collect::<Vec<_>>().join("/"))
+            .is_some_and(|path| glob.matches(&path)),
+    };
+    let files = store.list(Some(location.prefix()));
+    files
+        .try_filter(move |file| futures::future::ready(matches(file)))
+        .boxed()
+}
+
+/// The path inside of its store, fit for a URL.
+fn encode(meta: &ObjectMeta) -> String {
+    let mut url = match Url::parse("file:///") {
+        Ok(url) => url,
+        Err(_) => return meta.location.to_string(),
+    };
+    url.set_path(&meta.location.as_ref().replace('%', "%25"));
+    url.path().trim_start_matches('/').to_owned()
+}
+
+pub(super) fn ending(listed: &[Listed]) -> String {
+    let endings = listed.iter().map(|file| {
+        let name = file.meta.location.filename().unwrap_or_default();
+        let (stem, _) = split_compression(name);
+        let cut = stem.rfind('.').unwrap_or(0);
+        name[cut..].to_owned()
+    });
+    let mut endings: Vec<String> = endings.collect();
+    endings.sort();
+    endings.dedup();
+    match endings.len() {
+        1 => endings.remove(0),
+        _ => String::new(),
+    }
+}
