@@ -199,23 +199,20 @@ pub fn render<'a>(
             .primary_title(diagnostic.message.as_str())
             .id(diagnostic.code.as_str()),
     );
-    match &diagnostic.span {
-        Some(span) => {
-            if let Some(source) = text(&span.file).filter(|source| !source.is_empty()) {
-                let mut annotation = AnnotationKind::Primary.span(inside(span, source));
-                if let Some(label) = &diagnostic.label {
-                    annotation = annotation.label(label.as_str());
-                }
-                group = group.element(
-                    Snippet::source(source)
-                        .path(&*span.file)
-                        .annotation(annotation),
-                );
-            } else {
-                group = group.element(annotate_snippets::Origin::path(&*span.file));
+    if let Some(span) = &diagnostic.span {
+        if let Some(source) = text(&span.file).filter(|source| !source.is_empty()) {
+            let mut annotation = AnnotationKind::Primary.span(inside(span, source));
+            if let Some(label) = &diagnostic.label {
+                annotation = annotation.label(label.as_str());
             }
+            group = group.element(
+                Snippet::source(source)
+                    .path(&*span.file)
+                    .annotation(annotation),
+            );
+        } else {
+            group = group.element(annotate_snippets::Origin::path(&*span.file));
         }
-        None => {}
     }
     for related in &diagnostic.related {
         group = group.element(Level::NOTE.message(related.message.as_str()));
@@ -354,6 +351,8 @@ codes! {
     QueryFailed = "query-failed",
     /// A source's file, folder or table is missing or cannot be read.
     UnreadableSource = "unreadable-source",
+    /// A model that is read has not been built yet in this target.
+    MissingTable = "missing-table",
     /// A primary key with a NULL in it. Filter such rows out in the model, or correct the key.
     NullKey = "null-key",
     /// A primary key that two rows share. Deduplicate in the model, or correct the key.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use petgraph::Direction;
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -37,17 +37,39 @@ pub fn build(manifest: &Manifest) -> Result<Graph, Diagnostic> {
             }
         }
     }
-    match toposort(&edges, None) {
-        Ok(order) => {
-            let order = order.into_iter().map(|at| edges[at].clone()).collect();
-            Ok(Graph {
-                edges,
-                index,
-                order,
-            })
-        }
-        Err(_) => Err(cycle(manifest, &edges)),
+    match order(&edges) {
+        Some(order) => Ok(Graph {
+            edges,
+            index,
+            order,
+        }),
+        None => Err(cycle(manifest, &edges)),
     }
+}
+
+/// All nodes, each after what it reads, and by id where that leaves a choice: a person finds a plan
+/// in the order of the folders. None where there is a cycle.
+fn order(edges: &DiGraph<NodeId, ()>) -> Option<Vec<NodeId>> {
+    let count = |at| edges.neighbors_directed(at, Direction::Incoming).count();
+    let mut waiting: HashMap<NodeIndex, usize> =
+        edges.node_indices().map(|at| (at, count(at))).collect();
+    let mut ready: BTreeSet<(&NodeId, NodeIndex)> = edges
+        .node_indices()
+        .filter(|at| waiting[at] == 0)
+        .map(|at| (&edges[at], at))
+        .collect();
+    let mut order = Vec::with_capacity(edges.node_count());
+    while let Some((id, at)) = ready.pop_first() {
+        order.push(id.clone());
+        for reader in edges.neighbors_directed(at, Direction::Outgoing) {
+            let left = waiting.get_mut(&reader)?;
+            *left -= 1;
+            if *left == 0 {
+                ready.insert((&edges[reader], reader));
+            }
+        }
+    }
+    (order.len() == edges.node_count()).then_some(order)
 }
 
 impl Graph {

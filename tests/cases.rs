@@ -109,6 +109,7 @@ fn shell(command: &str, folder: &Path) -> std::io::Result<String> {
         .env("PATH", path)
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env("REFX_THREADS", "1")
         .env_remove("REFX_AS_OF")
         .env_remove("RUST_BACKTRACE")
         .output()?;
@@ -132,6 +133,7 @@ fn settle(output: &str, work: &Path) -> String {
             r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
             "[id]",
         ),
+        (r"\b20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d UTC", "[instant]"),
         (r"\b20[2-9]\d-\d\d-\d\dT[0-9:.]+(Z|\+00:00)", "[instant]"),
         (r"[ \t]+\n", "\n"),
     ];

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use anyhow::Context;
 
 use args::{Arguments, Command};
+use command::Work;
 use report::{Options, Report};
 use settings::Settings;
 
@@ -91,40 +92,25 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,
         Command::Show(flags) => command::show(report, &settings, &flags).await,
         Command::RunOperation(flags) => command::operation(report, &settings, &flags).await,
-        Command::Run(flags) => {
-            command::run(
-                report,
-                &settings,
-                command::Work::Run,
-                &flags.selection,
-                flags.refresh,
-            )
-            .await
-        }
-        Command::Seed(flags) => {
-            command::run(
-                report,
-                &settings,
-                command::Work::Seed,
-                &flags.selection,
-                flags.refresh,
-            )
-            .await
-        }
+        Command::Run(flags) => command::run(report, &settings, Work::Run, &flags.selection).await,
+        Command::Seed(flags) => command::run(report, &settings, Work::Seed, &flags.selection).await,
         Command::Test(flags) => {
-            let work = command::Work::Test(flags.failures);
             command::run(
                 report,
                 &settings,
-                work,
+                Work::Test(flags.failures),
                 &flags.selection,
-                Default::default(),
             )
             .await
         }
         Command::Build(flags) => {
-            let work = command::Work::Build(flags.failures);
-            command::run(report, &settings, work, &flags.selection, flags.refresh).await
+            command::run(
+                report,
+                &settings,
+                Work::Build(flags.failures),
+                &flags.selection,
+            )
+            .await
         }
     };
     match result {

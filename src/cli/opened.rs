@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::Utc;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::Exit;
 use super::report::Report;
@@ -282,10 +283,24 @@ impl<'a> Opened<'a> {
             dbt_version: results::DBT_VERSION,
             compiled_root: &compiled_root,
             selectors: selectors.map(named_selectors).unwrap_or_default(),
-            seed_checksums: &BTreeMap::new(),
+            seed_checksums: &self.seed_checksums(),
         };
         let macros = self.loaded.macros.definitions();
         artifact::artifact(&self.loaded.manifest, macros, compiled, &info)
+    }
+
+    /// SHA-256 of the seeds' files. One that cannot be read has none: loading it will say why.
+    fn seed_checksums(&self) -> BTreeMap<NodeId, String> {
+        let nodes = self.loaded.manifest.nodes.values();
+        nodes
+            .filter(|node| matches!(node, Node::Seed(_)))
+            .filter_map(|node| {
+                let path = self.settings.root.join(&*node.common().path);
+                let digest = Sha256::digest(std::fs::read(path).ok()?);
+                let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+                Some((node.id().clone(), digits.collect()))
+            })
+            .collect()
     }
 
     /// Writes `manifest.json`.

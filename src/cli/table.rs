@@ -1,6 +1,7 @@
 //! Rows for people and programs: an aligned table, CSV or JSON, as `refx show` prints them.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -9,10 +10,9 @@ use datafusion::arrow::csv::WriterBuilder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::json::writer::{JsonFormat, WriterBuilder as JsonWriterBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use std::sync::Arc;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::args::ShowOutput;
+use super::report::wording::{count, cut, width as columns_of};
 
 /// Writes the rows in the format asked for. The schema is given apart, since a query without rows
 /// may have no batch and yet has columns.
@@ -78,8 +78,7 @@ fn text(schema: &SchemaRef, batches: &[RecordBatch], width: Option<usize>) -> Re
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    let plural = if rows == 1 { "" } else { "s" };
-    text.push_str(&format!("\n{rows} row{plural}\n"));
+    text.push_str(&format!("\n{}\n", count(rows as u64, "row")));
     if hidden > 0 {
         let names: Vec<&str> = schema
             .fields()
@@ -87,9 +86,9 @@ fn text(schema: &SchemaRef, batches: &[RecordBatch], width: Option<usize>) -> Re
             .skip(columns.len())
             .map(|field| field.name().as_str())
             .collect();
-        let plural = if hidden == 1 { "" } else { "s" };
         text.push_str(&format!(
-            "{hidden} more column{plural} than fit: {}; `--output csv` and `--output json` show all\n",
+            "{} than fit: {}; `--output csv` and `--output json` show all\n",
+            count(hidden as u64, "more column"),
             names.join(", ")
         ));
     }
@@ -125,7 +124,11 @@ fn flat(text: &str) -> String {
 }
 
 fn widest(column: &[String]) -> usize {
-    column.iter().map(|cell| cell.width()).max().unwrap_or(0)
+    column
+        .iter()
+        .map(|cell| columns_of(cell))
+        .max()
+        .unwrap_or(0)
 }
 
 /// Cuts long texts, the widest columns first, then drops columns from the right until the table
@@ -148,25 +151,12 @@ fn fit(columns: &mut Vec<Vec<String>>, width: Option<usize>) -> usize {
     columns.truncate(widths.len());
     for (column, width) in columns.iter_mut().zip(&widths) {
         for cell in column {
-            if cell.width() > *width {
+            if columns_of(cell) > *width {
                 *cell = cut(cell, *width);
             }
         }
     }
     all - columns.len()
-}
-
-fn cut(text: &str, columns: usize) -> String {
-    let mut taken = 1;
-    let mut kept: String = text
-        .chars()
-        .take_while(|character| {
-            taken += character.width().unwrap_or(0);
-            taken <= columns
-        })
-        .collect();
-    kept.push('…');
-    kept
 }
 
 fn options() -> FormatOptions<'static> {
@@ -336,7 +326,7 @@ user_id  note    title              ratio  price  day         at                
     fn a_table_is_cut_to_the_terminal() {
         let text = written(&[rows()], ShowOutput::Table, Some(60));
         let (table, more) = text.split_once("\n\n").unwrap();
-        assert!(table.lines().all(|line| line.width() <= 60), "{text}");
+        assert!(table.lines().all(|line| columns_of(line) <= 60), "{text}");
         assert!(table.contains("say \"hi\",⏎t…"), "{text}");
         assert_eq!(
             more,

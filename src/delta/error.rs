@@ -24,7 +24,7 @@ pub enum Error {
     },
     #[error("another writer keeps committing to `{location}`")]
     Conflict { location: String },
-    #[error("{rows} rows have NULL in the primary key {key}")]
+    #[error("{} NULL in the primary key {key}", counted(*rows, "row has", "rows have"))]
     NullKey {
         /// The columns in backticks.
         key: String,
@@ -32,7 +32,7 @@ pub enum Error {
         /// Up to five of the rows.
         samples: Vec<String>,
     },
-    #[error("{keys} values of the primary key {key} occur more than once, in {rows} rows")]
+    #[error("{} more than once in the primary key {key}, in {rows} rows", counted(*keys, "value occurs", "values occur"))]
     DuplicateKey {
         key: String,
         keys: u64,
@@ -131,7 +131,7 @@ impl Error {
             Error::Missing { .. } => told(Code::UnreadableSource)
                 .help("build it first, or check where the target points"),
             Error::Unsupported { .. } => told(Code::UnsupportedTable)
-                .help("write it with the tool that made it, or rebuild it with `--full-refresh`"),
+                .help("write it with the tool that made it, or give the model another `alias`"),
             Error::Conflict { .. } => {
                 told(Code::CommitConflict).help("run again when the other writer is done")
             }
@@ -147,6 +147,13 @@ impl Error {
             Error::Corrupt { .. } => told(Code::TableFailed)
                 .help("nothing was written; restore the missing file, or rebuild the table"),
         }
+    }
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {many}"),
     }
 }
 

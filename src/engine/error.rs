@@ -3,6 +3,7 @@
 //! An error keeps what a steward needs: the kind, one sentence, the place in the SQL text, and the
 //! names that may have been meant.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 
@@ -173,8 +174,8 @@ impl Error {
 /// Up to a dozen names in backticks.
 fn list(names: &[String]) -> Option<String> {
     const SHOWN: usize = 12;
-    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-    names.dedup();
+    let mut seen = BTreeSet::new();
+    let names: Vec<&String> = names.iter().filter(|name| seen.insert(*name)).collect();
     let shown = names
         .iter()
         .take(SHOWN)
@@ -208,6 +209,8 @@ pub(crate) fn plain_io(error: &std::io::Error) -> String {
         ErrorKind::StorageFull => "no space left on the disk".to_owned(),
         ErrorKind::QuotaExceeded => "the disk quota is used up".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        ErrorKind::NotADirectory => "a file stands where a folder belongs".to_owned(),
+        ErrorKind::IsADirectory => "a folder stands where a file belongs".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -82,13 +82,13 @@ impl Layers {
 
 /// The merged settings of a node, each with the place of the layer that wrote it.
 #[derive(Debug)]
-pub(super) struct Settings(BTreeMap<String, Yaml>);
+pub(super) struct Settings(BTreeMap<String, (Span, Yaml)>);
 
 impl Settings {
     pub(super) fn to_json(&self) -> Map<String, Json> {
         self.0
             .iter()
-            .map(|(name, value)| (name.clone(), value.to_json()))
+            .map(|(name, (_, value))| (name.clone(), value.to_json()))
             .collect()
     }
 
@@ -101,7 +101,7 @@ impl Settings {
         let entries: Vec<(Yaml, Yaml)> = self
             .0
             .iter()
-            .map(|(name, value)| (Yaml::text(name, value.span.clone()), value.clone()))
+            .map(|(name, (span, value))| (Yaml::text(name, span.clone()), value.clone()))
             .collect();
         let Some((first, _)) = entries.first() else {
             return T::default();

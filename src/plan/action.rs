@@ -44,7 +44,13 @@ impl Action {
 /// The action of a node, given the table that is there, and the reason for it.
 pub(super) fn decide(node: &Node, facts: Option<&Facts>, options: Options) -> (Action, String) {
     match node {
-        Node::Model(model) => decide_model(model, facts, options),
+        Node::Model(model) => {
+            let (action, reason) = decide_model(model, facts, options);
+            match facts.and_then(|facts| facts.read_only.as_ref()) {
+                Some(why) => (action, format!("will fail: {why}")),
+                None => (action, reason),
+            }
+        }
         Node::Seed(_) => (
             Action::Seed,
             match facts {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::config::ModelConfig;
 use super::yaml::{Node, Value};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 
 /// The settings that one place gives: names (without dbt's `+`, at their place) and values.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -158,20 +158,21 @@ fn canonical(name: &str) -> &str {
 }
 
 /// Merges layers, general ones first, with dbt's rules: tags and hooks add up, `meta` and its like
-/// merge by key, all else is replaced. `unique_key` comes out as `primary_key`. Every value keeps
-/// the place of the layer that wrote it.
-pub fn merge(layers: &[Layer]) -> BTreeMap<String, Node> {
-    let mut merged: BTreeMap<String, Node> = BTreeMap::new();
+/// merge by key, all else is replaced. `unique_key` comes out as `primary_key`. Every name and
+/// value keeps the place of the layer that wrote it last.
+pub fn merge(layers: &[Layer]) -> BTreeMap<String, (Span, Node)> {
+    let mut merged: BTreeMap<String, (Span, Node)> = BTreeMap::new();
     for (key, value) in layers.iter().flat_map(|layer| &layer.settings) {
         let name = canonical(key.as_str().unwrap_or_default());
-        let value = match (rule(name), merged.remove(name)) {
+        let earlier = merged.remove(name).map(|(_, value)| value);
+        let value = match (rule(name), earlier) {
             (Rule::Replace, _) => value.clone(),
             (Rule::Append, earlier) => append(earlier, value, name == "tags"),
             (Rule::Update, Some(earlier)) => update(earlier, value),
             (Rule::Grants, earlier) => grants(earlier, value),
             (Rule::Update, None) => value.clone(),
         };
-        merged.insert(name.to_owned(), value);
+        merged.insert(name.to_owned(), (key.span.clone(), value));
     }
     merged
 }
@@ -253,7 +254,7 @@ mod tests {
         let merged = merge(&layers(&tree(text), fqn));
         merged
             .iter()
-            .map(|(name, node)| (name.clone(), node.to_json()))
+            .map(|(name, (_, node))| (name.clone(), node.to_json()))
             .collect()
     }
 
@@ -301,7 +302,8 @@ shop:
     #[test]
     fn a_value_keeps_the_place_of_its_layer() {
         let merged = merge(&layers(&tree(TREE), &["shop", "marts", "user_360"]));
-        let span = &merged["primary_key"].span;
+        let (_, value) = &merged["primary_key"];
+        let span = &value.span;
         assert_eq!(&TREE[span.start..span.end], "user_id");
     }
 

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use super::{Emit, Live, Tables};
 use crate::compile::{self, Compiled, House};
 use crate::delta;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
 use crate::manifest::{Node, NodeId, Source};
 use crate::project::{Format, Place};
@@ -31,7 +31,15 @@ impl Inputs {
     /// # Errors
     /// The diagnostic of the first input that cannot be read, at its own place.
     pub async fn of(&self, session: &Session, node: &Node) -> Result<(), Diagnostic> {
-        self.all(session, &node.common().depends_on).await?;
+        self.all(session, &node.common().depends_on).await.map_err(
+            |diagnostic| match diagnostic.code {
+                Code::MissingTable => diagnostic.help(format!(
+                    "build what it reads first: `refx build --select +{}`",
+                    node.name()
+                )),
+                _ => diagnostic,
+            },
+        )?;
         if let Some(relation) = node.relation()
             && !matches!(node, Node::Source(_))
             && let Some(version) = self.tables.version(node.id())
@@ -227,13 +235,10 @@ pub fn located(error: engine::Error, compiled: &Compiled) -> Diagnostic {
 }
 
 fn not_there(node: &Node) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Error,
-        ..Diagnostic::error(
-            Code::UnreadableSource,
-            format!("`{}` has no table yet", node.name()),
-        )
-    }
+    Diagnostic::error(
+        Code::MissingTable,
+        format!("`{}` has no table yet", node.name()),
+    )
     .help(format!(
         "build it first: `refx build --select {}`",
         node.name()

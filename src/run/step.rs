@@ -129,9 +129,11 @@ async fn run_model(
             };
             write.configuration = properties(model);
             write.commit_info = commit_info(job, node);
-            let written = commit(job, &session, node, &plan, &write).await;
+            let written = commit(job, node, &plan, &write, &session).await;
             let commit = written.map_err(|error| match error {
-                delta::Error::Engine(error) => located(error, &compiled),
+                delta::Error::Engine(error) => {
+                    located(session.told(&compiled.sql, error), &compiled)
+                }
                 error => error.into_diagnostic().at(key_place(model, node)),
             })?;
             for column in &commit.columns_added {
@@ -194,9 +196,14 @@ async fn run_seed(job: &Job, node: &Node, seed: &Seed) -> Result<Ended, Diagnost
     let location = job.tables.location(&seed.relation)?;
     let mut write = Write::new(location, delta::Action::Overwrite { key });
     write.commit_info = commit_info(job, node);
-    let commit = commit(job, &session, node, &plan, &write)
-        .await
-        .map_err(|error| error.into_diagnostic().at(whole()))?;
+    let written = commit(job, node, &plan, &write, &session).await;
+    let commit = written.map_err(|error| {
+        let diagnostic = match error {
+            delta::Error::Engine(error) => session.told("", error).into_diagnostic(),
+            error => error.into_diagnostic(),
+        };
+        diagnostic.at(whole())
+    })?;
     let outcome = outcome(job, node.id(), &commit);
     if !seed.config.post_hook.is_empty() {
         inputs.of(&session, node).await?;
@@ -244,10 +251,10 @@ fn action(step: &Step, model: &Model) -> Option<delta::Action> {
 /// Writes, and tells meanwhile how many rows there are.
 async fn commit(
     job: &Job,
-    session: &Session,
     node: &Node,
     plan: &engine::Plan,
     write: &Write,
+    session: &Session,
 ) -> Result<delta::Commit, delta::Error> {
     let telling = async {
         let mut told = 0;

@@ -11,10 +11,6 @@
 //! refx but `diagnostic`, and opens no file: a render is a function of its arguments, but for
 //! `env_var()`.
 
-// A diagnostic is the answer of a failed render, and failures are rare: boxing it would burden every
-// caller for nothing.
-#![allow(clippy::result_large_err)]
-
 use std::ops::Range;
 use std::sync::Arc;
 

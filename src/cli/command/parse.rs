@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::Exit;
 use crate::cli::opened::Opened;
-use crate::cli::report::Report;
+use crate::cli::report::{Report, count};
 use crate::cli::settings::Settings;
 
 pub(crate) fn parse(report: Report, settings: &Settings) -> anyhow::Result<Exit> {
@@ -13,14 +13,18 @@ pub(crate) fn parse(report: Report, settings: &Settings) -> anyhow::Result<Exit>
         Err(exit) => return Ok(exit),
     };
     opened.write_manifest(&BTreeMap::new())?;
-    let project = &opened.loaded.project;
+    let (project, manifest) = (&opened.loaded.project, &opened.loaded.manifest);
+    let tests = manifest
+        .nodes
+        .values()
+        .filter(|node| node.as_test().is_some());
     opened.report.note(&format!(
-        "{}: {} models, {} seeds, {} macro files, {} properties files; nothing wrong",
+        "`{}` reads well: {}, {}, {}, {}",
         opened.loaded.invocation.project,
-        project.models.len(),
-        project.seeds.len(),
-        project.macros.len(),
-        project.properties.len(),
+        count(project.models.len() as u64, "model"),
+        count(project.seeds.len() as u64, "seed"),
+        count(tests.count() as u64, "test"),
+        count(project.macros.len() as u64, "file of macros"),
     ));
     Ok(Exit::Done)
 }

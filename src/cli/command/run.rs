@@ -7,7 +7,7 @@ use anyhow::Context;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::cli::args::{FailuresArgs, RefreshArgs, SelectionArgs};
+use crate::cli::args::{FailuresArgs, SelectionArgs};
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
@@ -48,7 +48,6 @@ pub(crate) async fn run(
     settings: &Settings,
     work: Work,
     selection: &SelectionArgs,
-    _refresh: RefreshArgs,
 ) -> anyhow::Result<Exit> {
     let opened = match Opened::open(report, settings) {
         Ok(opened) => opened,

@@ -53,7 +53,10 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Rows>,
+    rows: Option<RowCounts>,
+    /// Rows that a running step's query has given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_so_far: Option<u64>,
     /// Rows that a test found.
     #[serde(skip_serializing_if = "Option::is_none")]
     failures: Option<u64>,
@@ -87,13 +90,6 @@ pub struct Record {
     run: Option<RunInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<RunSummary>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Rows {
-    Counts(RowCounts),
-    SoFar(u64),
 }
 
 impl Record {
@@ -155,7 +151,7 @@ pub fn records(event: &Event, texts: &Texts) -> Vec<Record> {
         Event::StepStarted(info) => vec![Record::new("step_started").step(info)],
         Event::StepProgress { node, rows } => vec![Record {
             node: Some(node.to_string()),
-            rows: Some(Rows::SoFar(*rows)),
+            rows_so_far: Some(*rows),
             ..Record::new("step_progress")
         }],
         Event::StepFinished(result) => {
@@ -190,13 +186,13 @@ fn finished(result: &StepResult, texts: &Texts) -> Record {
         Outcome::Committed { version, rows } => {
             record.changed = Some(true);
             record.version = Some(*version);
-            record.rows = Some(Rows::Counts(*rows));
+            record.rows = Some(*rows);
             record
         }
         Outcome::Unchanged { version, rows } => {
             record.changed = Some(false);
             record.version = *version;
-            record.rows = Some(Rows::Counts(*rows));
+            record.rows = Some(*rows);
             record
         }
         Outcome::Planned => record,

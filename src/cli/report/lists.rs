@@ -40,7 +40,9 @@ impl Report {
     pub fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         let mut sorted: Vec<&Diagnostic> = diagnostics
             .iter()
-            .filter(|diagnostic| diagnostic.is_error() || !self.options.no_warnings)
+            .filter(|diagnostic| {
+                diagnostic.is_error() || !(self.options.no_warnings || self.options.quiet)
+            })
             .collect();
         sorted.sort_by(|a, b| (a.severity, &a.span).cmp(&(b.severity, &b.span)));
         let mut state = self.lock();

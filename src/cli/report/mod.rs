@@ -13,9 +13,10 @@ mod json;
 mod lists;
 mod live;
 mod summary;
-mod wording;
+pub(super) mod wording;
 
 pub use lists::Check;
+pub use wording::count;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 
 use self::live::Live;
-use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, count, duration, status};
+use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, duration, status};
 use super::args::{ColorWhen, LogFormat, LogLevel, OutputArgs};
 use crate::diagnostic::{self, Diagnostic};
 use crate::manifest::{Manifest, Node, NodeId, ResourceType};
@@ -392,6 +393,8 @@ struct Place {
 struct Tables {
     places: HashMap<NodeId, Place>,
     tested: HashMap<NodeId, NodeId>,
+    /// The names of the tests: their ids end in a digest.
+    tests: HashMap<NodeId, String>,
     theme_width: usize,
     table_width: usize,
 }
@@ -407,6 +410,7 @@ impl Tables {
                     if let Some(about) = about {
                         tables.tested.insert(common.id.clone(), about.clone());
                     }
+                    tables.tests.insert(common.id.clone(), common.name.clone());
                 }
                 Node::Model(_) | Node::Seed(_) => {
                     let theme = match common.fqn.as_slice() {
@@ -415,7 +419,11 @@ impl Tables {
                     };
                     tables.theme_width = tables.theme_width.max(wording::width(&theme));
                     tables.table_width = tables.table_width.max(wording::width(&common.name));
-                    let table = common.name.clone();
+                    let version = node.as_model().and_then(|model| model.version.as_ref());
+                    let table = match version {
+                        Some(version) => format!("{}.v{version}", common.name),
+                        None => common.name.clone(),
+                    };
                     tables
                         .places
                         .insert(common.id.clone(), Place { theme, table });
@@ -451,12 +459,10 @@ impl Tables {
     fn name(&self, id: &NodeId) -> String {
         match self.places.get(id) {
             Some(place) => place.table.clone(),
-            None => id
-                .as_str()
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .to_string(),
+            None => match self.tests.get(id) {
+                Some(name) => name.clone(),
+                None => id.to_string(),
+            },
         }
     }
 }

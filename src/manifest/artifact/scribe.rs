@@ -235,7 +235,7 @@ impl Scribe<'_> {
                 "application"
             }
             .to_string(),
-            owner: json!({ "name": common.owner, "email": exposure.owner_email }),
+            owner: owner(common.owner.as_deref(), exposure.owner_email.as_deref()),
             label: exposure.label.clone(),
             maturity: exposure
                 .maturity
@@ -278,7 +278,9 @@ impl Scribe<'_> {
 
     pub(super) fn docs(&self) -> BTreeMap<String, Value> {
         let project = &*self.manifest.project;
-        let docs = self.manifest.docs.iter().map(|(name, text)| {
+        // The manifest also knows each under `package.name`.
+        let plain = |(name, _): &(&String, &String)| !name.contains('.');
+        let docs = self.manifest.docs.iter().filter(plain).map(|(name, text)| {
             let id = format!("doc.{project}.{name}");
             let entry = json!({
                 "name": name,
@@ -305,7 +307,7 @@ impl Scribe<'_> {
                 "path": &*group.path,
                 "original_file_path": &*group.path,
                 "unique_id": id,
-                "owner": { "name": group.owner, "email": null },
+                "owner": owner(group.owner.as_deref(), None),
                 "description": group.description,
                 "config": { "meta": {} },
             });
@@ -354,6 +356,15 @@ fn depends_on(common: &Common) -> DependsOn {
     DependsOn {
         macros: common.macros.clone(),
         nodes: common.depends_on.iter().map(NodeId::to_string).collect(),
+    }
+}
+
+/// dbt keeps name and address apart, where refx has `Name <address>`.
+fn owner(written: Option<&str>, email: Option<&str>) -> Value {
+    let parts = written.and_then(|text| text.strip_suffix('>')?.split_once(" <"));
+    match parts {
+        Some((name, address)) => json!({ "name": name, "email": email.unwrap_or(address) }),
+        None => json!({ "name": written, "email": email }),
     }
 }
 

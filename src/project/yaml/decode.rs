@@ -212,8 +212,10 @@ impl serde::de::Error for Mistake {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let diagnostic =
-            Diagnostic::error(Code::InvalidValue, format!("there is no `{variant}` here"));
+        let diagnostic = Diagnostic::error(
+            Code::InvalidValue,
+            format!("`{variant}` is none of its values"),
+        );
         Mistake::new(offer(diagnostic, variant, expected, "choose one of"))
     }
 
@@ -240,7 +242,7 @@ impl serde::de::Error for Mistake {
     }
 }
 
-/// Names the nearest of the words that are allowed as the way out, and lists them all.
+/// Names the nearest of the words that are allowed as the way out, or all where none is near.
 fn offer(diagnostic: Diagnostic, written: &str, words: &[&str], lead: &str) -> Diagnostic {
     let all = words
         .iter()
@@ -248,9 +250,7 @@ fn offer(diagnostic: Diagnostic, written: &str, words: &[&str], lead: &str) -> D
         .collect::<Vec<_>>()
         .join(", ");
     match closest(written, words.iter().copied()) {
-        Some(word) => diagnostic
-            .help(format!("did you mean `{word}`?"))
-            .note(format!("{lead} {all}")),
+        Some(word) => diagnostic.help(format!("did you mean `{word}`?")),
         None if words.is_empty() => diagnostic,
         None => diagnostic.help(format!("{lead} {all}")),
     }

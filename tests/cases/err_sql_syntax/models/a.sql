@@ -1,4 +1,3 @@
 select
-    1 as id,
-    from
-where x
+    1 as id,,
+    2 as n
