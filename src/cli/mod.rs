@@ -50,6 +50,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(Exit::CouldNotRun as u8);
         }
     };
+    quiet_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK)
@@ -72,6 +73,14 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
             );
             Exit::CouldNotRun as u8
         }
+    }
+}
+
+/// A panic inside of a step, deltalake's own on a full disk among them, becomes that step's failure.
+/// What the standard hook prints of it would only tear the display; `RUST_BACKTRACE` brings it back.
+fn quiet_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
     }
 }
 

@@ -1,7 +1,5 @@
 //! What can go wrong with a table.
 
-use std::error::Error as _;
-
 use datafusion::common::DataFusionError;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
@@ -209,31 +207,25 @@ fn store(error: &ObjectStoreError, location: String) -> Error {
             what: format!("no permission for `{path}`"),
             help: None,
         },
-        other => system(other, &location).unwrap_or_else(|| Error::Io {
-            what: format!("`{location}`: {other}"),
-            help: None,
-        }),
+        other => match engine::system_error(other) {
+            Some(io) => Error::io(&location, io),
+            None => Error::Io {
+                what: format!("`{location}`: {other}"),
+                help: None,
+            },
+        },
     }
-}
-
-/// The error of the operating system that lies under another, if one does.
-fn system(error: &(dyn std::error::Error + 'static), location: &str) -> Option<Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            // An I/O error may itself wrap the one that matters.
-            if io.raw_os_error().is_some() || io.source().is_none() {
-                return Some(Error::io(location, io));
-            }
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// Errors that deltalake wraps: of the engine, of a store, of the log's reader.
 fn hidden(error: &DeltaTableError, location: String) -> Error {
+    use std::io::ErrorKind;
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    match engine::system_error(error) {
+        // A file that is gone is told below, with its name.
+        Some(io) if io.kind() != ErrorKind::NotFound => return Error::io(&location, io),
+        _ => {}
+    }
     while let Some(inner) = next {
         if let Some(ours) = inner.downcast_ref::<engine::Error>() {
             return Error::Engine(ours.clone());

@@ -50,7 +50,7 @@ impl Location {
         };
         let here = std::env::current_dir().unwrap_or_default();
         let path = path.strip_prefix(&here).unwrap_or(&path);
-        path.display().to_string()
+        path.display().to_string().trim_end_matches('/').to_owned()
     }
 
     /// A handle on the table, not yet loaded.

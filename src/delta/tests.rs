@@ -689,3 +689,17 @@ async fn a_merge_larger_than_memory_finishes() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_cannot_be_written_is_told() {
+    let place = Place::new();
+    let session = place.session().await;
+    let plan = session.plan("select 1 as id").await.unwrap();
+    let location = Location::new("/dev/null/t", BTreeMap::new()).unwrap();
+    let write = Write::new(location, Action::Overwrite { key: None });
+    let error = super::write(&session, &plan, &write).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`/dev/null/t`: a file stands where a folder belongs"
+    );
+}

@@ -91,6 +91,7 @@ impl Error {
     }
 
     pub(crate) fn io(what: impl fmt::Display, error: &std::io::Error) -> Error {
+        let error = system_error(error).unwrap_or(error);
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Resources,
             _ => Kind::Io,
@@ -199,6 +200,22 @@ impl From<ArrowError> for Error {
     fn from(error: ArrowError) -> Error {
         arrow(&error)
     }
+}
+
+/// The error of the operating system at the bottom of another.
+pub(crate) fn system_error<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a std::io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = match error.downcast_ref::<std::io::Error>() {
+            Some(io) if io.raw_os_error().is_some() => return Some(io),
+            // Its `source` skips the error that it holds.
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 pub(crate) fn plain_io(error: &std::io::Error) -> String {

@@ -8,6 +8,7 @@ use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::error::system_error;
 use super::{CATALOG, Error, Kind, Position, SCHEMA};
 
 pub(super) fn explain(error: &DataFusionError) -> Error {
@@ -282,19 +283,10 @@ fn store(error: &object_store::Error) -> Error {
         Store::PermissionDenied { path, .. } | Store::Unauthenticated { path, .. } => {
             Error::new(Kind::Io, format!("no permission for `{path}`"))
         }
-        Store::Generic { source, .. } => {
-            let mut source: &(dyn std::error::Error + 'static) = source.as_ref();
-            loop {
-                if let Some(io) = source.downcast_ref::<std::io::Error>() {
-                    break Error::io("reading or writing failed", io);
-                }
-                match source.source() {
-                    Some(inner) => source = inner,
-                    None => break Error::new(Kind::Io, strip(&error.to_string())),
-                }
-            }
-        }
-        other => Error::new(Kind::Io, strip(&other.to_string())),
+        other => match system_error(other) {
+            Some(io) => Error::io("reading or writing failed", io),
+            None => Error::new(Kind::Io, strip(&other.to_string())),
+        },
     }
 }
 

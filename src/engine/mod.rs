@@ -27,8 +27,8 @@ mod source;
 mod stage;
 
 pub(crate) use columns::plain;
-pub(crate) use error::plain_io;
 pub use error::{Error, Kind, Position};
+pub(crate) use error::{plain_io, system_error};
 pub(crate) use query::sql_type;
 pub use query::{Answer, ColumnFact, Plan};
 pub use session::{Name, Session};
