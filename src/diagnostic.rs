@@ -359,6 +359,9 @@ codes! {
     DuplicateKey = "duplicate-key",
     /// The model's columns no longer fit the table: one is gone, new, or of another type.
     SchemaMismatch = "schema-mismatch",
+    /// The code of an incremental model is no longer the one that wrote its table. Rows that the run
+    /// does not touch keep what the old code gave, until the table is built anew.
+    ChangedCode = "changed-code",
     /// A table that uses features of Delta which refx cannot write.
     UnsupportedTable = "unsupported-table",
     /// A table that cannot be read or written: no permission, no space, a broken log.

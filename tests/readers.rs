@@ -6,7 +6,7 @@
 //! it the test says loudly that it was left out; in CI it fails.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -18,7 +18,7 @@ fn other_tools_read_the_same_rows() {
             "REFX_READERS_PYTHON is not set, and CI must read the tables"
         );
         eprintln!(
-            "\n!! left out: no independent reader; set REFX_READERS_PYTHON (see CONTRIBUTING in README)\n"
+            "\n!! left out: no independent reader; set REFX_READERS_PYTHON (see README, "Working on refx")\n"
         );
         return;
     };
@@ -62,6 +62,6 @@ fn run(what: &str, mut command: Command) {
     println!("{text}");
 }
 
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }

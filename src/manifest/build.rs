@@ -11,7 +11,7 @@ use crate::template::{
 };
 
 use super::settings::Settings;
-use super::{Common, Invocation, Manifest, Node, NodeId, resolve};
+use super::{Common, Invocation, Manifest, Node, NodeId, fingerprint, resolve};
 
 /// A node whose references are not resolved yet.
 pub(super) struct Draft {
@@ -252,6 +252,7 @@ impl<'a> Builder<'a> {
             columns: Vec::new(),
             depends_on: Vec::new(),
             macros: Vec::new(),
+            fingerprint: String::new(),
             config: settings.to_json(),
         }
     }
@@ -505,6 +506,8 @@ impl<'a> Builder<'a> {
                     }
                 }
                 common.macros = macros.into_iter().collect();
+                let fingerprint = fingerprint::of(node, self.macros);
+                node.common_mut().fingerprint = fingerprint;
             }
         }
     }

@@ -144,7 +144,7 @@ impl Builder<'_> {
             latest_version: properties.and_then(latest_version),
             cadence: config.cadence.as_ref().map(|cadence| cadence.value.clone()),
             relation,
-            config,
+            config: Box::new(config),
             text: file.text.clone(),
             asks_incremental: parsed.calls.incremental,
             common,
@@ -191,7 +191,7 @@ impl Builder<'_> {
             node: Node::Seed(Seed {
                 common,
                 relation,
-                config,
+                config: Box::new(config),
             }),
             calls: Calls::default(),
         };
@@ -225,7 +225,7 @@ impl Builder<'_> {
                     text: file.text.clone(),
                 },
                 attached: None,
-                config,
+                config: Box::new(config),
             }),
             calls: parsed.calls,
         };

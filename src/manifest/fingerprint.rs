@@ -10,7 +10,7 @@ use super::{Node, TestKind};
 /// Digest of a node's template, its settings, and the macros that it calls; 16 hexadecimal digits.
 ///
 /// Data, variables and instants are not in it: two runs of one code have one fingerprint.
-pub fn fingerprint(node: &Node, macros: &Macros) -> String {
+pub(super) fn of(node: &Node, macros: &Macros) -> String {
     let common = node.common();
     let mut text = String::new();
     match node {

@@ -182,7 +182,7 @@ impl Builder<'_> {
                     column,
                 },
                 attached: Some(subject.id.clone()),
-                config,
+                config: Box::new(config),
             }),
             calls,
         })

@@ -21,7 +21,6 @@ pub mod artifact;
 
 pub use build::build;
 pub use describe::describe;
-pub use fingerprint::fingerprint;
 pub use generic::is_expression;
 pub use invocation::Invocation;
 pub use node::{

@@ -105,6 +105,8 @@ pub struct Common {
     pub depends_on: Vec<NodeId>,
     /// Unique ids of the macros that this one calls.
     pub macros: Vec<String>,
+    /// Digest of the node's code: template, settings, macros. It changes when the code does.
+    pub fingerprint: String,
     /// The merged settings as they were written, for `config.*` selectors and artifacts.
     pub config: Map<String, Value>,
 }
@@ -186,7 +188,7 @@ pub struct Model {
     pub latest_version: Option<String>,
     pub cadence: Option<String>,
     pub relation: Relation,
-    pub config: ModelConfig,
+    pub config: Box<ModelConfig>,
     /// The template as the steward wrote it.
     pub text: Arc<str>,
     /// Whether the template asks `is_incremental()`.
@@ -197,7 +199,7 @@ pub struct Model {
 pub struct Seed {
     pub common: Common,
     pub relation: Relation,
-    pub config: SeedConfig,
+    pub config: Box<SeedConfig>,
 }
 
 #[derive(Clone, Debug)]
@@ -206,7 +208,7 @@ pub struct Test {
     pub kind: TestKind,
     /// The node that the test is about: the one whose properties declare it.
     pub attached: Option<NodeId>,
-    pub config: TestConfig,
+    pub config: Box<TestConfig>,
     /// Where failing rows go under `store_failures`.
     pub relation: Relation,
 }
@@ -235,9 +237,9 @@ pub struct Source {
     /// The name of the group of tables: the first argument of `source()`.
     pub source_name: String,
     pub relation: Relation,
-    pub table: SourceTable,
+    pub table: Box<SourceTable>,
     /// Where the data is; none where the properties name no location.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
 }
 
 #[derive(Clone, Debug)]

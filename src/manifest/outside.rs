@@ -100,8 +100,8 @@ impl Builder<'_> {
                     identifier: identifier.to_string(),
                     kind: RelationKind::External,
                 },
-                table: table.clone(),
-                place,
+                table: Box::new(table.clone()),
+                place: place.map(Box::new),
             }),
             calls: Calls::default(),
         }

@@ -1,5 +1,6 @@
 //! What a step does with its rows, and why.
 
+use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Materialization, Model, Node, Strategy, TestKind};
 
 use super::{Facts, Options};
@@ -38,6 +39,14 @@ impl Action {
             Action::Seed => "seed",
             Action::Test => "test",
         }
+    }
+
+    /// Whether rows join those that are there.
+    pub fn is_increment(&self) -> bool {
+        matches!(
+            self,
+            Action::Merge | Action::Append | Action::DeleteInsert | Action::InsertOverwrite
+        )
     }
 }
 
@@ -116,6 +125,10 @@ fn decide_model(model: &Model, facts: Option<&Facts>, options: Options) -> (Acti
     if options.full_refresh {
         reason.push_str("; `full_refresh: false` in its config");
     }
+    if is_changed(model, facts) {
+        let version = facts.map_or(0, |facts| facts.version);
+        reason.push_str(&format!("; its code changed since version {version}"));
+    }
     (action, reason)
 }
 
@@ -127,11 +140,33 @@ fn list(names: &[String]) -> String {
         .join(", ")
 }
 
+/// Warns where the code of an incremental model is not the one that wrote its table: rows that the
+/// increment does not touch keep what the old code gave.
+pub fn stale_rows(model: &Model, facts: Option<&Facts>, action: &Action) -> Option<Diagnostic> {
+    if !model.asks_incremental || !action.is_increment() || !is_changed(model, facts) {
+        return None;
+    }
+    let name = &model.common.name;
+    let version = facts.map_or(0, |facts| facts.version);
+    let warning = Diagnostic::warning(
+        Code::ChangedCode,
+        format!("the code of `{name}` changed since version {version} of its table"),
+    )
+    .at(model.common.span.clone())
+    .note("rows that this run does not touch keep what the old code gave");
+    Some(warning.help(format!(
+        "compute all of them again: `refx build --full-refresh --select {name}`"
+    )))
+}
+
+fn is_changed(model: &Model, facts: Option<&Facts>) -> bool {
+    facts
+        .and_then(|facts| facts.fingerprint.as_ref())
+        .is_some_and(|written| *written != model.common.fingerprint)
+}
+
 /// Whether the model runs as an increment: its table is there and the plan does not build it anew.
 /// This is what `is_incremental()` answers.
 pub fn is_incremental(model: &Model, facts: Option<&Facts>, options: Options) -> bool {
-    matches!(
-        decide_model(model, facts, options).0,
-        Action::Merge | Action::Append | Action::DeleteInsert | Action::InsertOverwrite
-    )
+    decide_model(model, facts, options).0.is_increment()
 }

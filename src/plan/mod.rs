@@ -6,7 +6,7 @@ mod action;
 mod facts;
 mod order;
 
-pub use action::{Action, is_incremental};
+pub use action::{Action, is_incremental, stale_rows};
 pub use facts::{ColumnFacts, Facts, TableFacts};
 
 use crate::graph::{Graph, NodeSet};

@@ -12,8 +12,8 @@ use crate::compile;
 use crate::delta::{self, Merge, OnSchemaChange, PrimaryKey, UpdateColumns, Write};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
-use crate::manifest::{Model, Node, NodeId, Seed, fingerprint};
-use crate::plan::{Action, Step};
+use crate::manifest::{Model, Node, NodeId, Seed};
+use crate::plan::{self, Action, Step};
 use crate::project::config;
 
 /// How often a running step tells how many rows it has.
@@ -106,6 +106,11 @@ async fn run_model(
         .await
         .map_err(|error| located(error, &compiled))?;
     let mut warnings = compiled.warnings.clone();
+    warnings.extend(plan::stale_rows(
+        model,
+        job.house.facts.get(node.id()),
+        &step.action,
+    ));
     let outcome = match action(step, model) {
         None => {
             hooks::of_node(&inputs, &session, node, &model.config.post_hook).await?;
@@ -318,10 +323,7 @@ fn commit_info(job: &Job, node: &Node) -> BTreeMap<String, Value> {
     BTreeMap::from([
         ("refx.run_id".into(), json!(&*invocation.invocation_id)),
         ("refx.model".into(), json!(node.id().as_str())),
-        (
-            "refx.fingerprint".into(),
-            json!(fingerprint(node, &job.house.macros)),
-        ),
+        ("refx.fingerprint".into(), json!(node.common().fingerprint)),
         ("refx.as_of".into(), json!(invocation.as_of.to_rfc3339())),
         ("refx.inputs".into(), json!(inputs)),
         ("refx.version".into(), json!(env!("CARGO_PKG_VERSION"))),

@@ -251,7 +251,7 @@ fn what_does_not_fit_is_told_at_its_place() {
         ),
         (
             "name: a\nkind: tabel\n",
-            "2:7 `kind`: there is no `tabel` here | did you mean `table`?",
+            "2:7 `kind`: `tabel` is none of its values | did you mean `table`?",
         ),
         ("nam: a\n", "1:1 unknown key `nam` | did you mean `name`?"),
         ("rows: 1\n", "1:1 `name` is missing | add the key `name:`"),

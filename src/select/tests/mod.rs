@@ -18,7 +18,8 @@ use crate::manifest::{
     Access, Analysis, Common, Exposure, Group, Manifest, Materialization, Model, Node, NodeId,
     ResourceType, Seed, Source, Strategy, Test, TestKind,
 };
-use crate::project::{ModelConfig, SeedConfig, TestConfig, yaml};
+use crate::project::config::{ModelConfig, SeedConfig, TestConfig};
+use crate::project::yaml;
 use crate::template::Relation;
 
 const PROJECT: &str = "user_reference";
@@ -177,6 +178,7 @@ fn common(kind: &str, name: &str, path: &str, fqn: &str) -> Common {
         columns: Vec::new(),
         depends_on: Vec::new(),
         macros: Vec::new(),
+        fingerprint: String::new(),
         config: Map::new(),
     }
 }
@@ -206,7 +208,7 @@ fn model(path: &str) -> Builder {
         version,
         cadence: None,
         relation: Relation::table("main", file),
-        config: ModelConfig::default(),
+        config: Box::new(ModelConfig::default()),
         text: "select 1".into(),
         asks_incremental: false,
     }))
@@ -225,7 +227,7 @@ fn seed(name: &str) -> Builder {
     Builder(Node::Seed(Seed {
         common: common("seed", name, &format!("seeds/{name}.csv"), name),
         relation: Relation::table("main", name),
-        config: SeedConfig::default(),
+        config: Box::new(SeedConfig::default()),
     }))
 }
 
@@ -279,7 +281,7 @@ fn tested(common: Common, kind: TestKind) -> Builder {
         common,
         kind,
         attached: None,
-        config: TestConfig::default(),
+        config: Box::new(TestConfig::default()),
     }))
 }
 
