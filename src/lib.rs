@@ -31,3 +31,6 @@ pub mod engine;
 pub mod run;
 
 pub mod cli;
+
+#[cfg(test)]
+mod reference;

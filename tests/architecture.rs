@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("delta", 5),
     ("run", 6),
     ("cli", 8),
+    ("reference", 9),
 ];
 
 /// Imports inside of one floor that the table allows: a room, and the neighbour it may read.

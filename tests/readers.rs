@@ -18,7 +18,7 @@ fn other_tools_read_the_same_rows() {
             "REFX_READERS_PYTHON is not set, and CI must read the tables"
         );
         eprintln!(
-            "\n!! left out: no independent reader; set REFX_READERS_PYTHON (see README, "Working on refx")\n"
+            "\n!! left out: no independent reader; set REFX_READERS_PYTHON (README tells how)\n"
         );
         return;
     };

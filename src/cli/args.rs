@@ -265,6 +265,29 @@ where
     Arguments::try_parse_from(line)
 }
 
+/// The long help of every command, in Markdown; flags that all commands take are told once.
+#[cfg(test)]
+pub fn help() -> String {
+    let section = |title: &str, help: clap::builder::StyledStr| {
+        let help = help.to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        format!("\n## {title}\n\n```text\n{}\n```\n", lines.join("\n").trim_end())
+    };
+    let mut root = Arguments::command().term_width(100);
+    let mut page = section("refx", root.render_long_help());
+    root.build();
+    for command in root.get_subcommands() {
+        let mut own = command.clone();
+        let shared = own.get_arguments().filter(|flag| flag.is_global_set());
+        let shared: Vec<clap::Id> = shared.map(|flag| flag.get_id().clone()).collect();
+        for flag in shared {
+            own = own.mut_arg(flag, |flag| flag.hide(true));
+        }
+        page.push_str(&section(&format!("refx {}", command.get_name()), own.render_long_help()));
+    }
+    page
+}
+
 /// Writes the completion script of a shell.
 pub fn write_completions(shell: Shell, to: &mut dyn Write) -> io::Result<()> {
     // clap_complete panics where it cannot write, as into `| head`; a buffer always takes it.

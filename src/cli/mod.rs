@@ -132,6 +132,12 @@ async fn dispatch(arguments: Arguments) -> Exit {
     }
 }
 
+/// The help of every command, a section each.
+#[cfg(test)]
+pub(crate) fn help() -> String {
+    args::help()
+}
+
 /// Prints why nothing could be run.
 fn refuse(report: &Report, diagnostic: Diagnostic) -> Exit {
     report.diagnostics(&[diagnostic]);

@@ -32,6 +32,7 @@ const BUILTIN_FILES: &[(&str, &str)] = &[
     ("builtin/dates.sql", include_str!("builtin/dates.sql")),
     ("builtin/texts.sql", include_str!("builtin/texts.sql")),
     ("builtin/sets.sql", include_str!("builtin/sets.sql")),
+    ("builtin/hooks.sql", include_str!("builtin/hooks.sql")),
 ];
 
 /// A file that may define macros.

@@ -33,15 +33,17 @@
     {{ return(adapter.dispatch('dateadd', 'dbt')(datepart, interval, from_date_or_timestamp)) }}
 {%- endmacro %}
 
+{#- The engine does not multiply intervals: the number becomes part of the text of one. It has no hours
+    in a date either, so that parts of a day are added to the timestamp. -#}
 {% macro default__dateadd(datepart, interval, from_date_or_timestamp) -%}
     {%- set part = datepart | lower -%}
-    {%- if part == 'quarter' -%}
-    {{ from_date_or_timestamp }} + (({{ interval }}) * 3) * interval '1 month'
-    {%- elif part == 'week' -%}
-    {{ from_date_or_timestamp }} + (({{ interval }}) * 7) * interval '1 day'
-    {%- else -%}
-    {{ from_date_or_timestamp }} + ({{ interval }}) * interval '1 {{ part }}'
+    {%- set number = '(' ~ interval ~ ') * 3' if part == 'quarter' else interval -%}
+    {%- set unit = 'month' if part == 'quarter' else part -%}
+    {%- set from = from_date_or_timestamp -%}
+    {%- if part not in ('day', 'week', 'month', 'quarter', 'year') -%}
+        {%- set from = 'cast(' ~ from ~ ' as timestamp)' -%}
     {%- endif -%}
+    ({{ from }} + cast(cast({{ number }} as varchar) || ' {{ unit }}' as interval))
 {%- endmacro %}
 
 {% macro datediff(first_date, second_date, datepart) -%}
@@ -128,15 +130,15 @@
     {{ return(adapter.dispatch('date_spine', 'dbt')(datepart, start_date, end_date)) }}
 {%- endmacro %}
 
-{#- Each start of a part from the first date on, the end left out. One statement, which needs no query while it compiles. -#}
+{#- As many starts of a part as lie between the dates, the end left out, as in dbt. One statement, which
+    needs no query while it compiles. -#}
 {% macro default__date_spine(datepart, start_date, end_date) -%}
-    {%- set part = datepart | lower -%}
-    {%- set step = {'quarter': '3 month', 'week': '7 day'}.get(part, '1 ' ~ part) -%}
-    select value as date_{{ datepart }}
-    from generate_series(
-        cast({{ start_date }} as timestamp),
-        cast({{ end_date }} as timestamp),
-        interval '{{ step }}'
+    {%- set start = 'cast(' ~ start_date ~ ' as timestamp)' -%}
+    {%- set intervals = dbt.datediff(start_date, end_date, datepart) -%}
+    select date_{{ datepart }}
+    from (
+        select {{ dbt.dateadd(datepart, 'interval_number', start) }} as date_{{ datepart }}
+        from (select unnest(range(0, {{ intervals }})) as interval_number)
     )
-    where value < cast({{ end_date }} as timestamp)
+    where date_{{ datepart }} <= cast({{ end_date }} as timestamp)
 {%- endmacro %}

@@ -1,0 +1,61 @@
+//! The reference pages under `docs/` come from the code; these tests hold them to it.
+//!
+//! `REFX_UPDATE=1 cargo test --lib reference` writes them anew.
+
+use std::fs;
+use std::path::Path;
+
+use crate::diagnostic::Code;
+use crate::{cli, project};
+
+fn check(page: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    if std::env::var_os("REFX_UPDATE").is_some() {
+        fs::create_dir_all(path.parent().expect("a page is in a folder")).expect("docs/ is writable");
+        fs::write(&path, expected).expect("docs/ is writable");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == expected,
+        "docs/{page} is not what the code says; write it anew with REFX_UPDATE=1 cargo test --lib reference"
+    );
+}
+
+fn schema(page: &str, schema: &serde_json::Value) {
+    let text = serde_json::to_string_pretty(schema).expect("a JSON value can be written");
+    check(page, &(text + "\n"));
+}
+
+#[test]
+fn schema_of_project_yml() {
+    schema("schema/project.json", &project::schema());
+}
+
+#[test]
+fn schema_of_properties_files() {
+    schema("schema/properties.json", &project::properties_schema());
+}
+
+#[test]
+fn page_of_errors() {
+    let mut page = String::from(
+        "# Errors\n\nEach error and warning carries a code: `error[unknown-ref]: …`. This page is made from the\n\
+         comments on the codes in `src/diagnostic.rs`.\n",
+    );
+    let mut codes = Code::ALL.to_vec();
+    codes.sort_by_key(|code| code.as_str());
+    for code in codes {
+        let text: Vec<&str> = code.explain().lines().map(str::trim).collect();
+        page.push_str(&format!("\n## {code}\n\n{}\n", text.join("\n")));
+    }
+    check("errors.md", &page);
+}
+
+#[test]
+fn page_of_commands() {
+    let page = format!(
+        "# Commands\n\nWhat `refx COMMAND --help` prints. This page is made from the definitions in `src/cli/args.rs`.\n{}",
+        cli::help()
+    );
+    check("commands.md", &page);
+}
