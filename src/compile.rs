@@ -3,6 +3,8 @@
 //! A compiled text is a function of the project, the variables, the as-of instant and the pinned
 //! tables, and of nothing else: same inputs, same bytes.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
@@ -10,7 +12,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::manifest::{
-    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, is_expression,
+    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, graph, is_expression,
 };
 use crate::plan::{self, TableFacts};
 use crate::template::{
@@ -26,6 +28,8 @@ pub struct House {
     pub invocation: Arc<Invocation>,
     pub facts: Arc<TableFacts>,
     pub options: plan::Options,
+    /// What the command works on: `selected_resources` of the templates.
+    pub selected: Arc<[NodeId]>,
 }
 
 /// Answers the questions of templates about data: `run_query`, `adapter.get_columns_in_relation`.
@@ -51,6 +55,8 @@ pub struct Compiled {
     pub sql: Arc<str>,
     /// From ranges of `sql` to the file.
     map: SpanMap,
+    /// The `where` of a generic test: its range of `sql`, and its place in the properties file.
+    filter: Option<(Range<usize>, Span)>,
     /// Where an error without a place of its own is shown.
     pub otherwise: Span,
     /// What the template warned of.
@@ -65,6 +71,9 @@ impl Compiled {
         let Some(start) = offset(&self.sql, line, column) else {
             return self.otherwise.clone();
         };
+        if let Some((_, place)) = self.filter_at(start) {
+            return place.clone();
+        }
         let rest = &self.sql[start..];
         let word = rest
             .find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
@@ -76,6 +85,30 @@ impl Compiled {
         self.map
             .locate(start..start + length)
             .unwrap_or_else(|| self.otherwise.clone())
+    }
+
+    /// What the compiled line says at a place that an expression wrote: the steward's file shows the
+    /// expression only.
+    pub fn written(&self, line: usize, column: usize) -> Option<String> {
+        const AROUND: usize = 60;
+        let start = offset(&self.sql, line, column)?;
+        if self.map.is_copied(start) || self.filter_at(start).is_some() {
+            return None;
+        }
+        let line = self.sql.lines().nth(line.checked_sub(1)?)?;
+        let letters: Vec<char> = line.chars().collect();
+        let from = column.saturating_sub(AROUND);
+        let to = letters.len().min(column + AROUND);
+        let excerpt: String = letters.get(from..to)?.iter().collect();
+        let before = if from > 0 { "… " } else { "" };
+        let after = if to < letters.len() { " …" } else { "" };
+        let excerpt = excerpt.trim();
+        (!excerpt.is_empty()).then(|| format!("{before}{excerpt}{after}"))
+    }
+
+    fn filter_at(&self, offset: usize) -> Option<&(Range<usize>, Span)> {
+        let filter = self.filter.as_ref();
+        filter.filter(|(range, _)| range.contains(&offset))
     }
 }
 
@@ -143,6 +176,23 @@ pub fn text(
     ))
 }
 
+/// Compiles a hook round a run, in which further names have values: `results`, `schemas`.
+///
+/// # Errors
+/// The diagnostic of the template.
+pub fn hook(
+    house: &House,
+    source: &Text,
+    names: BTreeMap<String, Argument>,
+    queries: Arc<dyn Queries>,
+) -> Result<Compiled, Diagnostic> {
+    let (mut scope, host) = setting(house, None, Some(queries));
+    scope.extra = names;
+    let rendered = template::render(&house.macros, source, &scope, &host)?;
+    let whole = source.span(&(0..source.text.len()));
+    Ok(compiled(rendered, whole))
+}
+
 /// Calls a macro with values: `refx run-operation`. Its text is what the macro printed.
 ///
 /// # Errors
@@ -161,6 +211,7 @@ fn compiled(rendered: Rendered, otherwise: Span) -> Compiled {
     Compiled {
         sql: rendered.text.into(),
         map: rendered.map,
+        filter: None,
         otherwise,
         warnings: rendered.warnings,
     }
@@ -184,6 +235,7 @@ fn generic(
     };
     let (scope, host) = setting(house, Some(node), queries);
     let mut values = Vec::with_capacity(arguments.len() + 2);
+    let mut filtered = None;
     let attached = test.attached.as_ref().and_then(|id| house.manifest.get(id));
     if let Some(relation) = attached.and_then(Node::relation) {
         let model = match &test.config.filter {
@@ -194,10 +246,10 @@ fn generic(
                     text: filter.value.as_str().into(),
                     offset: filter.span.start,
                 };
-                let filter = template::render(&house.macros, &source, &scope, &host)?.text;
-                Argument::Value(
-                    format!("(select * from {relation} where {filter}) as filtered").into(),
-                )
+                let condition = template::render(&house.macros, &source, &scope, &host)?.text;
+                let text = format!("(select * from {relation} where {condition}) as filtered");
+                filtered = Some((text.clone(), filter.span.clone()));
+                Argument::Value(text.into())
             }
         };
         values.push(("model".to_string(), model));
@@ -229,7 +281,12 @@ fn generic(
                 None => diagnostic.at(test.common.span.clone()),
             }
         })?;
-    Ok(compiled(rendered, test.common.span.clone()))
+    let mut compiled = compiled(rendered, test.common.span.clone());
+    compiled.filter = filtered.and_then(|(text, place)| {
+        let start = compiled.sql.find(&text)?;
+        Some((start..start + text.len(), place))
+    });
+    Ok(compiled)
 }
 
 /// The scope and the host for a node's template.
@@ -322,6 +379,14 @@ impl Host for Resolved {
         self.node().map_or(Value::Null, |node| {
             Value::Object(node.common().config.clone())
         })
+    }
+
+    fn graph(&self) -> Value {
+        graph(&self.house.manifest)
+    }
+
+    fn selected_resources(&self) -> Vec<String> {
+        self.house.selected.iter().map(NodeId::to_string).collect()
     }
 
     fn is_incremental(&self) -> bool {

@@ -195,6 +195,7 @@ impl<'a> Opened<'a> {
             invocation: self.loaded.invocation.clone(),
             facts: Arc::new(facts),
             options: self.options(),
+            selected: Arc::default(),
         }
     }
 

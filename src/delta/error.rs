@@ -143,7 +143,10 @@ impl Error {
                 None => told(Code::TableFailed),
             },
             Error::Corrupt { .. } => told(Code::TableFailed)
-                .help("nothing was written; restore the missing file, or rebuild the table"),
+                .help(
+                    "nothing was written; restore its files, or move its folder away and run again: \
+                     the table is built anew",
+                ),
         }
     }
 }
@@ -251,6 +254,8 @@ fn hidden(error: &DeltaTableError, location: String) -> Error {
         next = inner.source();
     }
     let text = error.to_string();
+    // Where backtraces are asked for, the log's reader writes them into its messages.
+    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
     let text = text
         .trim_start_matches("Kernel error: ")
         .trim_start_matches("Generic DeltaTable error: ")
@@ -260,15 +265,59 @@ fn hidden(error: &DeltaTableError, location: String) -> Error {
         let error = DataFusionError::ResourcesExhausted(text.to_owned());
         return Error::Engine(error.into());
     }
-    let log = ["log", "checkpoint", "commit file", "JSON", "json"];
-    match log.iter().any(|sign| text.contains(sign)) {
+    if let Some(reason) = unsupported(text) {
+        return Error::Unsupported {
+            location,
+            access: "read",
+            reason,
+        };
+    }
+    let log = ["log", "checkpoint", "commit file", "json"];
+    let lower = text.to_lowercase();
+    match log.iter().any(|sign| lower.contains(sign)) || text.starts_with(UNREADABLE) {
         true => Error::Corrupt {
             location,
-            what: text.to_owned(),
+            what: broken(text),
         },
         false => Error::Io {
             what: format!("`{location}`: {text}"),
             help: None,
         },
+    }
+}
+
+/// How the message begins that a data file cannot be read.
+const UNREADABLE: &str = "Parquet error: Parquet error: Failed to fetch metadata for file ";
+
+/// What of the table the log's reader does not know.
+fn unsupported(text: &str) -> Option<String> {
+    let text = text.strip_prefix("Unsupported: ")?;
+    let version = text.strip_prefix("Unsupported minimum reader version ");
+    let feature = text
+        .strip_prefix("Feature '")
+        .and_then(|rest| rest.split_once('\''));
+    Some(match (version, feature) {
+        (Some(version), _) => format!("it asks for a reader of version {version}"),
+        (_, Some((feature, _))) => format!("it uses `{feature}`"),
+        _ => text.to_owned(),
+    })
+}
+
+/// What is torn or gone, in a steward's words where they are known.
+fn broken(text: &str) -> String {
+    if let Some(rest) = text.strip_prefix(UNREADABLE) {
+        let path = rest.split(": ").next().unwrap_or(rest);
+        let file = path.rsplit('/').next().unwrap_or(path);
+        return match rest.contains("not found") {
+            true => format!("its data file `{file}` is gone"),
+            false => format!("its data file `{file}` cannot be read"),
+        };
+    }
+    if text.contains("Expected contiguous commit files") {
+        return "a version is missing from its log".to_owned();
+    }
+    match text.strip_prefix("Json error: ") {
+        Some(detail) => format!("its log is not valid JSON: {detail}"),
+        None => text.to_owned(),
     }
 }

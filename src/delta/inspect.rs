@@ -121,7 +121,21 @@ pub async fn register_source(
         });
     };
     let location = Location::new(root, options.clone())?;
-    let table = provider(session, &location, source.version).await?;
+    let table = provider(session, &location, source.version).await;
+    let table = table.map_err(|error| match error {
+        Error::Missing { location } => Error::Io {
+            what: format!("there is no Delta table at `{location}`"),
+            help: Some(
+                "correct `location` or `format`: a Delta table is a folder that holds `_delta_log`"
+                    .to_owned(),
+            ),
+        },
+        Error::Corrupt { .. } => Error::Io {
+            what: error.to_string(),
+            help: Some("have the table repaired or delivered again".to_owned()),
+        },
+        error => error,
+    })?;
     Ok(session.register_table(name, table)?)
 }
 
@@ -137,7 +151,12 @@ pub(super) async fn open(
     let mut table = location.handle()?;
     let told = |error| Error::from_delta(error, location);
     if !table.verify_deltatable_existence().await.map_err(told)? {
-        return Ok(None);
+        // A checkpoint is spoken of where there was a table.
+        let spoken_of = |path: std::path::PathBuf| path.join("_delta_log/_last_checkpoint").exists();
+        return match location.path().is_some_and(spoken_of) {
+            true => Err(without_log(location)),
+            false => Ok(None),
+        };
     }
     let loaded = match version {
         None => table.load().await,
@@ -149,10 +168,7 @@ pub(super) async fn open(
     match loaded {
         Ok(()) => Ok(Some(table)),
         // The log is there, so what cannot be read of it is broken.
-        Err(DeltaTableError::NotATable(_)) => Err(Error::Corrupt {
-            location: location.shown(),
-            what: "its log has neither version 0 nor a checkpoint".to_owned(),
-        }),
+        Err(DeltaTableError::NotATable(_)) => Err(without_log(location)),
         Err(error) => match Error::from_delta(error, location) {
             Error::Io { what, help } if help.is_none() && !what.contains("permission") => {
                 Err(Error::Corrupt {
@@ -162,6 +178,13 @@ pub(super) async fn open(
             }
             other => Err(other),
         },
+    }
+}
+
+fn without_log(location: &Location) -> Error {
+    Error::Corrupt {
+        location: location.shown(),
+        what: "its log has neither version 0 nor a checkpoint".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, JoinType, TableReference};
 use datafusion::logical_expr::{Expr, lit};
@@ -145,7 +146,7 @@ async fn condition(
     for text in &merge.predicates {
         parsed.push(parse(change, text, pairs.schema())?);
     }
-    let Some(condition) = parsed.into_iter().reduce(Expr::and) else {
+    let Some(condition) = parsed.iter().cloned().reduce(Expr::and) else {
         return Ok(None);
     };
     let hidden = pairs
@@ -164,7 +165,16 @@ async fn condition(
             ],
         });
     }
-    Ok(Some(condition))
+    // They hold for all that matches, so that they only spare deltalake files to read.
+    Ok(parsed.into_iter().filter(is_writable).reduce(Expr::and))
+}
+
+/// Whether deltalake can write the expression into the log, as it does: it has no text for intervals.
+fn is_writable(expr: &Expr) -> bool {
+    let interval = expr.exists(|part| {
+        Ok(matches!(part, Expr::Literal(value, _) if matches!(value.data_type(), DataType::Interval(_))))
+    });
+    !interval.unwrap_or(true)
 }
 
 fn parse(change: &Change<'_>, text: &str, pairs: &DFSchema) -> Result<Expr, Error> {

@@ -1,5 +1,7 @@
 //! The columns of a source: found in its files, declared, read by formats, named by folders.
 
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -11,7 +13,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, lit};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
-use super::files::Listed;
+use super::files::{Listed, shown};
 use super::query::sql_type;
 use super::source::{Format, SourceOptions, SourceTable};
 use super::{Error, Kind};
@@ -31,14 +33,17 @@ pub(super) async fn infer(
             async move {
                 let store = state.runtime_env().object_store(&file.url)?;
                 let objects = std::slice::from_ref(&file.meta);
-                let schema = reader.infer_schema(state, &store, objects).await;
-                schema.map(|schema| (file, schema)).map_err(|error| {
-                    let error = Error::from(error);
-                    Error::new(
-                        Kind::Source,
-                        format!("`{}`: {}", file.shown(), error.message),
-                    )
-                })
+                // A footer of Parquet that lies about its length makes its reader panic.
+                let schema = AssertUnwindSafe(reader.infer_schema(state, &store, objects))
+                    .catch_unwind()
+                    .await;
+                match schema {
+                    Ok(Ok(schema)) => Ok((file, schema)),
+                    Ok(Err(error)) => Err(Error::from(error).in_file(&file.shown())),
+                    Err(_) => Err(Error::new(Kind::Source, "the file is broken")
+                        .help("have it delivered again, or check its `format`")
+                        .in_file(&file.shown())),
+                }
             }
             .boxed()
         })
@@ -46,6 +51,7 @@ pub(super) async fn infer(
     let mut schemas = futures::stream::iter(looks).buffered(AT_ONCE);
     let mut merged: Vec<FieldRef> = Vec::new();
     while let Some((file, schema)) = schemas.try_next().await? {
+        named_once(&file.shown(), &schema)?;
         for field in schema.fields() {
             let found = plain(field.data_type());
             match merged.iter_mut().find(|known| known.name() == field.name()) {
@@ -72,10 +78,49 @@ pub(super) async fn infer(
     if merged.is_empty() {
         return Err(Error::new(
             Kind::Source,
-            format!("`{}` has no columns", source.locations[0]),
-        ));
+            format!("`{}` is empty", shown(&source.locations[0])),
+        )
+        .help("check that the data has been delivered; a CSV file begins with its columns' names"));
+    }
+    if let (Some(delimiter), [only]) = (other_delimiter(source, &merged), merged.as_slice()) {
+        return Err(Error::new(
+            Kind::Source,
+            format!(
+                "`{}` has a single column, named `{}`",
+                listed[0].shown(),
+                only.name()
+            ),
+        )
+        .help(format!(
+            "its values seem to be separated by `{delimiter}`: set `delimiter: '{delimiter}'`"
+        )));
     }
     Ok(Arc::new(Schema::new(merged)))
+}
+
+/// The columns of a file are told apart by their names.
+fn named_once(file: &str, schema: &Schema) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    let twice = schema.fields().iter().find(|field| !seen.insert(field.name()));
+    let what = match twice {
+        None => return Ok(()),
+        Some(field) if field.name().is_empty() => "several columns have no name".to_owned(),
+        Some(field) => format!("two columns are named `{}`", field.name()),
+    };
+    Err(Error::new(Kind::Source, what)
+        .help("give each column a name of its own in the first line")
+        .in_file(file))
+}
+
+/// What separates the values of a text file that was read as one column by mistake.
+fn other_delimiter(source: &SourceTable, columns: &[FieldRef]) -> Option<&'static str> {
+    let [only] = columns else { return None };
+    if source.options.delimiter.is_some() || source.options.header == Some(false) {
+        return None;
+    }
+    let signs = [(';', ";"), ('\t', "\\t"), ('|', "|")];
+    let sign = signs.iter().find(|(sign, _)| only.name().contains(*sign));
+    sign.map(|(_, written)| *written)
 }
 
 /// The type without string views and dictionaries, which cost joins their memory.
@@ -153,6 +198,7 @@ pub(super) fn declare(
                     Kind::Source,
                     format!("the files have no column `{name}`, whose type is declared"),
                 )
+                .written(name)
                 .candidates(names));
             }
         }

@@ -92,11 +92,13 @@ impl Error {
 
     pub(crate) fn io(what: impl fmt::Display, error: &std::io::Error) -> Error {
         let error = system_error(error).unwrap_or(error);
-        let kind = match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Resources,
-            _ => Kind::Io,
-        };
-        Error::new(kind, format!("{what}: {}", plain_io(error)))
+        let told = |kind| Error::new(kind, format!("{what}: {}", plain_io(error)));
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                told(Kind::Resources).help("free disk space, or name another `spill_directory`")
+            }
+            _ => told(Kind::Io),
+        }
     }
 
     /// The engine's error in another crate's, if that is what it is.
@@ -109,6 +111,13 @@ impl Error {
 
     pub(crate) fn at(mut self, position: Option<Position>) -> Error {
         self.0.position = position.or(self.0.position);
+        self
+    }
+
+    /// The error of reading a file, with the file's name.
+    pub(super) fn in_file(mut self, file: &str) -> Error {
+        self.0.kind = Kind::Source;
+        self.0.message = format!("`{file}`: {}", self.0.message);
         self
     }
 
@@ -155,7 +164,7 @@ impl Error {
         if let Some(written) = &details.written {
             // Names of functions run into the hundreds: only a near one helps.
             let near = closest(written, details.candidates.iter().map(String::as_str));
-            if details.kind == Kind::UnknownColumn
+            if matches!(details.kind, Kind::UnknownColumn | Kind::Source)
                 && near.is_none()
                 && let Some(note) = list(&details.candidates)
             {
@@ -226,7 +235,7 @@ pub(crate) fn plain_io(error: &std::io::Error) -> String {
         ErrorKind::StorageFull => "no space left on the disk".to_owned(),
         ErrorKind::QuotaExceeded => "the disk quota is used up".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        ErrorKind::NotADirectory => "a file stands where a folder belongs".to_owned(),
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "a file stands where a folder belongs".to_owned(),
         ErrorKind::IsADirectory => "a folder stands where a file belongs".to_owned(),
         _ => error.to_string(),
     }

@@ -198,6 +198,14 @@ fn plan(message: &str) -> Error {
         .written(function)
         .candidates(suggested);
     }
+    if let Some(name) = twice_named(message) {
+        return Error::new(Kind::Ambiguous, format!("two columns are named `{name}`"))
+            .help("give one of them another name with `as`")
+            .written(name);
+    }
+    if let Some((function, wanted)) = refused_argument(message) {
+        return Error::new(Kind::Type, format!("`{function}` {wanted}")).written(function);
+    }
     let types = [
         "coerce",
         "Cannot infer common argument type",
@@ -213,6 +221,30 @@ fn plan(message: &str) -> Error {
     };
     // A failed call says `Function 'lpad' user-defined coercion failed with …`.
     Error::new(kind, first_lower(message))
+}
+
+/// The name in `Projections require unique expression names but the expression "Int64(1) AS x" …`.
+fn twice_named(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("Projections require unique expression names")?;
+    let (_, rest) = rest.split_once('"')?;
+    let (expression, _) = rest.split_once("\" at position")?;
+    let name = match expression.rsplit_once(" AS ") {
+        Some((_, alias)) => alias,
+        None => expression.rsplit('.').next()?,
+    };
+    let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    plain.then_some(name)
+}
+
+/// The function, and what it `requires …, but received …`: the first of the reasons, one for each
+/// signature, that DataFusion strings together.
+fn refused_argument(message: &str) -> Option<(&str, &str)> {
+    message.split("Function '").skip(1).find_map(|reason| {
+        let (function, rest) = reason.split_once("' ")?;
+        let wanted = rest.split(" (DataType").next()?;
+        (wanted.starts_with("requires ") && wanted.contains("but received"))
+            .then_some((function, wanted))
+    })
 }
 
 /// `refx.main.users` is `users` to whoever wrote it.
@@ -256,11 +288,57 @@ pub(super) fn arrow(error: &ArrowError) -> Error {
         | ArrowError::ArithmeticOverflow(text)
         | ArrowError::InvalidArgumentError(text)
         | ArrowError::SchemaError(text) => said(text),
-        ArrowError::CsvError(text) | ArrowError::JsonError(text) | ArrowError::ParseError(text) => {
-            Error::new(Kind::Source, first_lower(strip(text)))
-        }
+        ArrowError::CsvError(text) => csv(text),
+        ArrowError::JsonError(text) => json(text),
+        // The readers of files say so too; what a query cannot parse is no fault of a file.
+        ArrowError::ParseError(text) if text.contains(" at line ") => csv(text),
+        ArrowError::ParseError(text) => said(text),
         other => said(&other.to_string()),
     }
+}
+
+fn csv(text: &str) -> Error {
+    let text = strip(text);
+    if text.to_lowercase().contains("utf-8") {
+        return Error::new(Kind::Source, "the text is not UTF-8")
+            .help("save the file with the encoding UTF-8");
+    }
+    // `… Expected 2 records, found 3 records at line 3`, or `… for line 3, expected 2 got 3`.
+    if text.contains("unequal lengths") || text.contains("incorrect number of fields") {
+        let number = |before: &str| -> Option<u64> {
+            let (_, rest) = text.split_once(before)?;
+            let digits = rest.find(|letter: char| !letter.is_ascii_digit());
+            rest[..digits.unwrap_or(rest.len())].parse().ok()
+        };
+        let line = number("at line ").or_else(|| number("for line "));
+        // Columns of one name are taken for one, and then the header itself has too many.
+        if line == Some(1) && text.contains("got more than") {
+            return Error::new(
+                Kind::Source,
+                "two columns of the first line have the same name, or none",
+            )
+            .help("give each column a name of its own");
+        }
+        let expected = number("xpected ");
+        let found = number("found ").or_else(|| number("got "));
+        if let (Some(line), Some(expected), Some(found)) = (line, expected, found) {
+            return Error::new(
+                Kind::Source,
+                format!("line {line} has {found} values where {expected} are expected"),
+            )
+            .help("put quotes round a value that holds the delimiter, or correct `delimiter`");
+        }
+    }
+    Error::new(Kind::Source, first_lower(text))
+}
+
+fn json(text: &str) -> Error {
+    let text = strip(text);
+    if text.contains("record to be an object") {
+        return Error::new(Kind::Source, "a line of JSON is not an object")
+            .help("write one object a line, without `[` and `]` around them");
+    }
+    Error::new(Kind::Source, first_lower(text))
 }
 
 pub(super) fn parquet(error: &ParquetError) -> Error {
@@ -272,7 +350,8 @@ pub(super) fn parquet(error: &ParquetError) -> Error {
                 "a Parquet file cannot be read: {}",
                 strip(&other.to_string())
             ),
-        ),
+        )
+        .help("have the file delivered again, or check the `format` of the source"),
     }
 }
 
@@ -333,7 +412,19 @@ fn first_lower(text: &str) -> String {
     }
 }
 
-/// Our messages put names in backticks where DataFusion's put them in quotes.
+/// Our messages put names in backticks where DataFusion's put them in quotes; `it's` stays.
 fn backticks(text: &str) -> String {
-    text.replace('\'', "`")
+    let mut told = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    let mut before = None;
+    while let Some(letter) = letters.next() {
+        let within = |side: Option<char>| side.is_some_and(char::is_alphabetic);
+        let apostrophe = within(before) && within(letters.peek().copied());
+        told.push(match letter {
+            '\'' if !apostrophe => '`',
+            letter => letter,
+        });
+        before = Some(letter);
+    }
+    told
 }

@@ -100,17 +100,20 @@ pub(super) struct Listed {
 impl Listed {
     /// The path as the steward would write it.
     pub(super) fn shown(&self) -> String {
-        let path = match self.url.scheme() {
-            "file" => format!("/{}", self.meta.location),
+        match self.url.scheme() {
+            "file" => shown(&format!("/{}", self.meta.location)),
             _ => self.url.as_str().to_owned(),
-        };
-        match std::env::current_dir() {
-            Ok(here) => match Path::new(&path).strip_prefix(&here) {
-                Ok(relative) => relative.display().to_string(),
-                Err(_) => path,
-            },
-            Err(_) => path,
         }
+    }
+}
+
+/// A path from the working directory on, as the steward would write it.
+pub(super) fn shown(path: &str) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match Path::new(path).strip_prefix(&here) {
+        Ok(relative) if relative.as_os_str().is_empty() => ".".to_owned(),
+        Ok(relative) => relative.display().to_string(),
+        Err(_) => path.to_owned(),
     }
 }
 
@@ -120,7 +123,10 @@ pub(super) fn is_folder(location: &ListingTableUrl) -> bool {
 }
 
 pub(super) fn missing(location: &str) -> Error {
-    Error::new(Kind::Source, format!("nothing found at `{location}`"))
+    Error::new(
+        Kind::Source,
+        format!("nothing found at `{}`", shown(location)),
+    )
         .help("check the `location` of the source, and that the data has been delivered")
 }
 

@@ -15,6 +15,7 @@
 //! Strings are plain `Utf8` everywhere: chains of joins over string views take many times the
 //! memory (DESIGN.md, "Facts that were checked").
 
+mod chain;
 mod columns;
 mod error;
 mod explain;
@@ -36,7 +37,7 @@ pub use source::{Format, SourceOptions, SourceTable};
 pub(crate) use stage::Staged;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -99,7 +100,11 @@ fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
     let pool = memory::SharedPool::new(limit);
     let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(u64::MAX / 2);
     if let Some(directory) = &settings.spill_directory {
-        std::fs::create_dir_all(directory).map_err(|e| Error::io(directory.display(), &e))?;
+        std::fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
+        // The first query that spills would be the first to tell.
+        let probe = directory.join(format!(".refx-{}", std::process::id()));
+        std::fs::write(&probe, "").map_err(|error| unusable(directory, &error))?;
+        let _ = std::fs::remove_file(probe);
         disk = disk.with_mode(DiskManagerMode::Directories(vec![directory.clone()]));
     }
     RuntimeEnvBuilder::new()
@@ -109,6 +114,15 @@ fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
         .with_object_list_cache_limit(0)
         .build_arc()
         .map_err(Error::from)
+}
+
+fn unusable(directory: &Path, error: &std::io::Error) -> Error {
+    let text = format!(
+        "the spill directory `{}` cannot be used: {}",
+        directory.display(),
+        plain_io(error)
+    );
+    Error::new(Kind::Resources, text).help("name a folder that can be written: `spill_directory`")
 }
 
 fn memory_limit(settings: &Settings) -> usize {

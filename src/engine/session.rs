@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use super::query::Answer;
-use super::{CATALOG, Error, Kind, Plan, SCHEMA, locate};
+use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate};
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,11 +57,11 @@ impl std::fmt::Display for Name {
 pub struct Session {
     pub(super) context: SessionContext,
     pub(super) storage_options: Arc<BTreeMap<String, String>>,
-    /// Text files that were registered, to name the file in a message about a bad value.
+    /// CSV and JSON files that were registered, to name the file in a message about a bad value.
     pub(super) texts: Arc<Mutex<Vec<TextSource>>>,
 }
 
-/// A registered CSV file and the names of its columns.
+/// A registered text file and the names of its columns.
 #[derive(Clone, Debug)]
 pub(super) struct TextSource {
     pub(super) file: String,
@@ -194,32 +194,46 @@ impl Session {
             .map_err(|error| self.explain(sql, error))
     }
 
-    /// A bad value in a CSV file is reported by line and column number only.
+    /// A bad value in a text file is reported by line and column number at most.
     fn name_the_file(&self, error: Error) -> Error {
-        let Some((column, line)) = csv_place(&error.message) else {
+        if error.kind != Kind::Source {
             return error;
-        };
+        }
         let texts = match self.texts.lock() {
             Ok(texts) => texts,
             Err(poisoned) => poisoned.into_inner(),
         };
-        let [text] = texts.as_slice() else {
+        let Some(first) = texts.first() else {
             return error;
         };
-        let value = error.message.split('\'').nth(1).unwrap_or_default();
-        let Some((name, wanted)) = text.columns.get(column) else {
-            return error;
+        // Which of several files it was is not known; their columns mostly are the same.
+        let file = match texts.as_slice() {
+            [only] => only.file.clone(),
+            [_, ..] => format!("one of {} files, `{}` the first", texts.len(), first.file),
+            [] => return error,
         };
-        // The reader counts rows from 1, and does not count the header.
-        let line = line + usize::from(text.header);
-        Error::new(
-            Kind::Source,
-            format!(
-                "{}:{line}: column `{name}`: `{value}` is not of type {wanted}",
-                text.file
-            ),
-        )
-        .help("correct the value, or declare another type for the column")
+        let alike = texts.iter().all(|text| text.columns == first.columns);
+        match csv_place(&error.message).filter(|_| alike) {
+            Some((column, line)) => {
+                let value = error.message.split('\'').nth(1).unwrap_or_default();
+                let Some((name, wanted)) = first.columns.get(column) else {
+                    return error;
+                };
+                // The reader counts rows from 1, and does not count the header.
+                let line = line + usize::from(first.header);
+                let place = match texts.len() {
+                    1 => format!("{file}:{line}"),
+                    _ => format!("{file}: line {line}"),
+                };
+                Error::new(
+                    Kind::Source,
+                    format!("{place}: column `{name}`: `{value}` is not of type {wanted}"),
+                )
+                .help("correct the value, or declare another type for the column")
+            }
+            None if texts.len() == 1 => error.in_file(&file),
+            None => error,
+        }
     }
 
     fn table_names(&self) -> Vec<String> {
@@ -249,6 +263,7 @@ pub(super) fn reference(name: &Name) -> TableReference {
 }
 
 fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
+    chain::check(sql)?;
     let statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .build()

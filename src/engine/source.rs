@@ -19,7 +19,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::columns::{declare, formatted, hive_partitions, infer, plain, with_formats};
 use super::files::{
-    Listed, ending, files_at, format_of, is_folder, listed, missing, split_compression,
+    Listed, ending, files_at, format_of, is_folder, listed, missing, shown, split_compression,
 };
 use super::query::sql_type;
 use super::session::TextSource;
@@ -103,7 +103,7 @@ impl Session {
         let declared = self.declared(&source.options.columns).await?;
         let schema = infer(&state, &listed, reader.as_ref(), source).await?;
         let schema = declare(&schema, &declared, &source.options, format)?;
-        if format == Format::Csv {
+        if matches!(format, Format::Csv | Format::Json) {
             self.remember_text(&listed, &schema, source.options.header.unwrap_or(true));
         }
 
@@ -170,7 +170,7 @@ impl Session {
                     Kind::Source,
                     format!(
                         "the files of `{}` have no known ending",
-                        source.locations[0]
+                        shown(&source.locations[0])
                     ),
                 )
                 .help("set `format` to `parquet`, `csv`, `json` or `delta`")

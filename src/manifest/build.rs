@@ -1,15 +1,15 @@
 //! Puts the manifest together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
-use crate::project::config::TestConfig;
-use crate::project::{ModelProperties, ModelVersion, Project, SingularTestProperties, Spanned};
+use crate::project::{ModelProperties, Project, Spanned};
 use crate::template::{
-    self, Argument, BUILTIN, BlockKind, Calls, Host, Macros, Relation, RelationKind, Source as Text,
+    self, Calls, Host, Macros, Relation, Source as Text,
 };
 
+use super::described::Described;
 use super::settings::Settings;
 use super::{Common, Invocation, Manifest, Node, NodeId, fingerprint, resolve};
 
@@ -28,18 +28,6 @@ pub(super) struct Builder<'a> {
     pub described: Described<'a>,
     pub docs: Arc<BTreeMap<String, String>>,
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// What properties files say, by the name of what they say it of.
-#[derive(Default)]
-pub(super) struct Described<'a> {
-    pub models: HashMap<&'a str, &'a ModelProperties>,
-    /// Models with versions, by the name of the version's file.
-    pub versions: HashMap<String, (&'a ModelProperties, &'a ModelVersion)>,
-    pub seeds: HashMap<&'a str, &'a ModelProperties>,
-    pub tests: HashMap<&'a str, &'a SingularTestProperties>,
-    /// The properties file of each model and seed.
-    pub files: HashMap<&'a str, Arc<str>>,
 }
 
 /// Builds the manifest of a project.
@@ -66,12 +54,15 @@ pub fn build(
         project: invocation.project.clone(),
         docs: builder.docs.clone(),
         groups: builder.groups(),
+        snapshots: builder.snapshots(),
         ..Manifest::default()
     };
     let mut drafts = builder.sources();
     drafts.extend(builder.files());
     drafts.extend(builder.exposures());
     drafts.extend(builder.generic_tests(&drafts));
+    builder.unit_tests();
+    builder.python_models();
     builder.unused_settings(&drafts);
     builder.unused_vars(&drafts, read);
 
@@ -87,144 +78,6 @@ pub fn build(
 impl<'a> Builder<'a> {
     pub(super) fn unknown_keys(&self) -> Severity {
         self.project.file.dialect.unknown_keys()
-    }
-
-    fn docs(&mut self) -> BTreeMap<String, String> {
-        let mut docs = BTreeMap::new();
-        for file in &self.project.docs {
-            let source = Text::whole(file.path.clone(), file.text.clone());
-            match template::blocks(&source) {
-                Ok(blocks) => {
-                    for block in blocks
-                        .into_iter()
-                        .filter(|block| block.kind == BlockKind::Docs)
-                    {
-                        let body = file.text.get(block.body.clone()).unwrap_or_default().trim();
-                        let qualified = format!("{}.{}", self.invocation.project, block.name);
-                        docs.insert(qualified, body.to_string());
-                        docs.insert(block.name, body.to_string());
-                    }
-                }
-                Err(diagnostic) => self.diagnostics.push(diagnostic),
-            }
-        }
-        docs
-    }
-
-    /// Sorts the entries of the properties files by name, and reports names that come twice.
-    fn described(&mut self) -> Described<'a> {
-        let mut described = Described::default();
-        let mut seen: HashMap<(&str, &str), &Span> = HashMap::new();
-        for properties in &self.project.properties {
-            let entries = (properties.models.iter().map(|entry| ("model", &entry.name)))
-                .chain(properties.seeds.iter().map(|entry| ("seed", &entry.name)))
-                .chain(
-                    properties
-                        .data_tests
-                        .iter()
-                        .map(|entry| ("test", &entry.name)),
-                );
-            for (kind, name) in entries {
-                if let Some(first) = seen.insert((kind, &name.value), &name.span) {
-                    self.diagnostics.push(
-                        Diagnostic::error(
-                            Code::DuplicateName,
-                            format!("the {kind} `{}` is described twice", name.value),
-                        )
-                        .at(name.span.clone())
-                        .related(first.clone(), "the other description is here")
-                        .help("put both into one entry"),
-                    );
-                }
-                described.files.insert(&name.value, properties.file.clone());
-            }
-            for entry in &properties.models {
-                for version in &entry.versions {
-                    let file = match &version.defined_in {
-                        Some(file) => file.value.clone(),
-                        None => format!("{}_v{}", entry.name.value, &*version.v.value),
-                    };
-                    described.versions.insert(file, (entry, version));
-                }
-                described.models.insert(&entry.name.value, entry);
-            }
-            for entry in &properties.seeds {
-                described.seeds.insert(&entry.name.value, entry);
-            }
-            for entry in &properties.data_tests {
-                described.tests.insert(&entry.name.value, entry);
-            }
-        }
-        self.unknown_names(&described);
-        described
-    }
-
-    /// Warns of descriptions of what does not exist.
-    fn unknown_names(&mut self, described: &Described<'a>) {
-        let project = self.project;
-        let models: BTreeSet<&str> = project.models.iter().map(|file| &*file.name).collect();
-        let seeds: BTreeSet<&str> = project.seeds.iter().map(|file| &*file.name).collect();
-        let tests: BTreeSet<&str> = project
-            .singular_tests
-            .iter()
-            .map(|file| &*file.name)
-            .collect();
-        for properties in &project.properties {
-            let entries = properties
-                .models
-                .iter()
-                .filter(|entry| entry.versions.is_empty())
-                .map(|entry| ("model", &entry.name, &models))
-                .chain(
-                    properties
-                        .seeds
-                        .iter()
-                        .map(|entry| ("seed", &entry.name, &seeds)),
-                )
-                .chain(
-                    properties
-                        .data_tests
-                        .iter()
-                        .map(|entry| ("test", &entry.name, &tests)),
-                );
-            for (kind, name, known) in entries {
-                if !known.contains(name.as_str()) {
-                    let diagnostic = Diagnostic::warning(
-                        Code::UnknownProperty,
-                        format!("there is no {kind} named `{}`", name.value),
-                    )
-                    .at(name.span.clone())
-                    .did_you_mean(&name.value, known.iter().copied());
-                    self.diagnostics.push(match diagnostic.help {
-                        Some(_) => diagnostic,
-                        None => diagnostic.help("correct the name, or remove the entry"),
-                    });
-                }
-            }
-            for (entry, version) in properties
-                .models
-                .iter()
-                .flat_map(|entry| entry.versions.iter().map(move |version| (entry, version)))
-            {
-                let file = match &version.defined_in {
-                    Some(file) => file.value.clone(),
-                    None => format!("{}_v{}", entry.name.value, &*version.v.value),
-                };
-                if !models.contains(file.as_str()) && described.versions.contains_key(&file) {
-                    self.diagnostics.push(
-                        Diagnostic::error(
-                            Code::UnknownProperty,
-                            format!(
-                                "version `{}` of `{}` has no file `{file}.sql`",
-                                &*version.v.value, entry.name.value
-                            ),
-                        )
-                        .at(version.v.span.clone())
-                        .help("add the file, or name another with `defined_in`"),
-                    );
-                }
-            }
-        }
     }
 
     /// The part of a node that all kinds share; the caller fills in what its settings say.
@@ -287,122 +140,6 @@ impl<'a> Builder<'a> {
         match template::render_value(self.macros, &source, &scope, &silent()) {
             Ok(serde_json::Value::String(text)) => text,
             _ => description.value.clone(),
-        }
-    }
-
-    /// The name under which SQL reads a node, through the macros that make schemas and aliases.
-    pub(super) fn relation_of(
-        &self,
-        common: &Common,
-        schema: Option<&Spanned<String>>,
-        alias: Option<&Spanned<String>>,
-        default_alias: &str,
-        kind: RelationKind,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Relation {
-        let mut custom = |name: &str, argument: &str, given: Option<&Spanned<String>>| {
-            let found = self.macros.resolve(&self.invocation.project, name)?;
-            if &*found.package == BUILTIN {
-                return None;
-            }
-            let node = serde_json::json!({
-                "name": common.name, "package_name": &*common.package, "fqn": common.fqn,
-                "unique_id": common.id.as_str(), "config": common.config, "tags": common.tags,
-                "resource_type": common.id.as_str().split('.').next(),
-                "original_file_path": &*common.path,
-            });
-            let given = given.map_or(serde_json::Value::Null, |text| text.value.clone().into());
-            let arguments = [
-                (argument.to_string(), Argument::Value(given)),
-                ("node".to_string(), Argument::Value(node)),
-            ];
-            let scope = self.invocation.scope(false);
-            match template::call(self.macros, &found.unique_id, &arguments, &scope, &silent()) {
-                Ok(rendered) => Some(rendered.text.trim().to_string()),
-                Err(diagnostic) => {
-                    diagnostics.push(diagnostic);
-                    None
-                }
-            }
-        };
-        let schema_name = custom("generate_schema_name", "custom_schema_name", schema);
-        let alias_name = custom("generate_alias_name", "custom_alias_name", alias);
-        let default = self.invocation.schema.as_ref();
-        let named = self.project.file.target.schema.is_some();
-        let schema_name =
-            schema_name.unwrap_or_else(|| match schema.map(|schema| schema.value.trim()) {
-                Some(custom) if named => format!("{default}_{custom}"),
-                Some(custom) => custom.to_string(),
-                None => default.to_string(),
-            });
-        let identifier = alias_name.unwrap_or_else(|| match alias {
-            Some(alias) => alias.value.trim().to_string(),
-            None => default_alias.to_string(),
-        });
-        Relation {
-            database: None,
-            schema: Some(schema_name),
-            identifier,
-            kind,
-        }
-    }
-
-    /// Where the failing rows of a test go when they are kept.
-    pub(super) fn failures(&self, config: &TestConfig, name: &str) -> Relation {
-        let schema = config
-            .schema
-            .as_ref()
-            .map_or("dbt_test__audit", |schema| &schema.value);
-        let schema = match &self.project.file.target.schema {
-            Some(target) => format!("{}_{schema}", target.value),
-            None => schema.to_string(),
-        };
-        let name = config.alias.as_ref().map_or(name, |alias| &alias.value);
-        Relation::table(schema, name)
-    }
-
-    fn unused_settings(&mut self, drafts: &[Draft]) {
-        let file = &self.project.file;
-        for (section, tree, prefix) in [
-            ("models", &file.models, "model."),
-            ("seeds", &file.seeds, "seed."),
-        ] {
-            let Some(tree) = tree else { continue };
-            let fqns: Vec<Vec<&str>> = drafts
-                .iter()
-                .map(|draft| draft.node.common())
-                .filter(|common| common.id.as_str().starts_with(prefix))
-                .map(|common| common.fqn.iter().map(String::as_str).collect())
-                .collect();
-            self.diagnostics
-                .extend(crate::project::layers::unused(section, tree, &fqns));
-        }
-    }
-
-    /// A variable on the command line that nothing reads is a slip that would pass unseen.
-    fn unused_vars(&mut self, drafts: &[Draft], read: &BTreeSet<String>) {
-        let given = &self.invocation.vars.command_line;
-        if given.is_empty() {
-            return;
-        }
-        let mut known: BTreeSet<&str> = read.iter().map(String::as_str).collect();
-        known.extend(self.invocation.vars.project.keys().map(String::as_str));
-        for draft in drafts {
-            known.extend(draft.calls.vars.iter().map(String::as_str));
-        }
-        for definition in self.macros.definitions() {
-            known.extend(definition.calls.vars.iter().map(String::as_str));
-        }
-        for name in given.keys().filter(|name| !known.contains(name.as_str())) {
-            let diagnostic = Diagnostic::error(
-                Code::UnusedVar,
-                format!("`--vars` gives `{name}`, which nothing in the project reads"),
-            )
-            .did_you_mean(name, known.iter().copied());
-            self.diagnostics.push(match diagnostic.help {
-                Some(_) => diagnostic,
-                None => diagnostic.help("leave it out, or read it with `var()`"),
-            });
         }
     }
 
@@ -508,36 +245,6 @@ impl<'a> Builder<'a> {
                 common.macros = macros.into_iter().collect();
                 let fingerprint = fingerprint::of(node, self.macros);
                 node.common_mut().fingerprint = fingerprint;
-            }
-        }
-    }
-
-    /// Two tables in one place would overwrite each other.
-    fn same_location(&mut self, manifest: &Manifest) {
-        let mut taken: HashMap<(Option<&String>, String), &Node> = HashMap::new();
-        for node in manifest.nodes.values() {
-            let relation = match node {
-                Node::Model(model) => &model.relation,
-                Node::Seed(seed) => &seed.relation,
-                _ => continue,
-            };
-            // Folders of a file system that ignores case would be one.
-            let key = (relation.schema.as_ref(), relation.identifier.to_lowercase());
-            if let Some(other) = taken.insert(key, node) {
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        Code::DuplicateLocation,
-                        format!(
-                            "`{}` and `{}` would both land in `{}`",
-                            other.name(),
-                            node.name(),
-                            relation.identifier
-                        ),
-                    )
-                    .at(node.common().span.clone())
-                    .related(other.common().span.clone(), "the other one is here")
-                    .help("give one of them another `alias` or `schema`"),
-                );
             }
         }
     }

@@ -4,6 +4,23 @@ use serde_json::{Value, json};
 
 use super::{Manifest, Node, TestKind, without_nulls};
 
+/// The `graph` dict: everything that the project holds, by kind and unique id.
+pub fn graph(manifest: &Manifest) -> Value {
+    let mut graph = json!({ "nodes": {}, "sources": {}, "exposures": {}, "groups": {} });
+    for (id, node) in &manifest.nodes {
+        let kind = match node {
+            Node::Source(_) => "sources",
+            Node::Exposure(_) => "exposures",
+            Node::Model(_) | Node::Seed(_) | Node::Test(_) | Node::Analysis(_) => "nodes",
+        };
+        graph[kind][id.as_str()] = describe(manifest, node);
+    }
+    for (name, group) in &manifest.groups {
+        graph["groups"][name] = json!({ "name": group.name, "description": group.description });
+    }
+    graph
+}
+
 /// The `model` dict of a node, with dbt's names.
 pub fn describe(manifest: &Manifest, node: &Node) -> Value {
     let common = node.common();

@@ -20,9 +20,9 @@ use super::{
 };
 
 /// Answers a template in the parse pass, before anything is resolved.
-struct Parsing {
-    schema: Arc<str>,
-    config: Value,
+pub(super) struct Parsing {
+    pub schema: Arc<str>,
+    pub config: Value,
 }
 
 impl Host for Parsing {

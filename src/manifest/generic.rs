@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::project::config::TestConfig;
 use crate::project::yaml::{Node as Yaml, Value as YamlValue};
 use crate::project::{ColumnProperties, TestSpec};
-use crate::template::{BUILTIN, Calls, MacroDefinition, MacroKind};
+use crate::template::{self, Argument, BUILTIN, Calls, Host, MacroDefinition, MacroKind};
 
 use super::build::{Builder, Draft};
+use super::files::Parsing;
 use super::outside::{expression, folders};
 use super::settings::Layers;
 use super::{Node, NodeId, Test, TestKind, name};
@@ -20,7 +21,7 @@ use super::{Node, NodeId, Test, TestKind, name};
 struct Subject<'a> {
     file: Arc<str>,
     id: NodeId,
-    /// How the tests are named after it: `users`, `source_raw_users`.
+    /// How the tests are named after it: `users`, of a source `raw_users`.
     name: String,
     columns: &'a [ColumnProperties],
     tests: &'a [TestSpec],
@@ -72,7 +73,7 @@ impl Builder<'_> {
                         subjects.push(Subject {
                             file: properties.file.clone(),
                             id,
-                            name: format!("source_{group}_{name}"),
+                            name: format!("{group}_{name}"),
                             columns: &table.columns,
                             tests: &table.data_tests,
                             enabled,
@@ -131,10 +132,14 @@ impl Builder<'_> {
         if let Some(column) = &column {
             all.insert("column_name".into(), column.as_str().into());
         }
-        let full = match spec.test.split_once('.') {
-            Some((namespace, _)) => format!("{namespace}_{test}"),
-            None => test.clone(),
+        // dbt's order: `dbt_utils_source_not_null_proportion_raw_users`.
+        let mut full = match subject.id.as_str().starts_with("source.") {
+            true => format!("source_{test}"),
+            false => test.clone(),
         };
+        if let Some((namespace, _)) = spec.test.split_once('.') {
+            full = format!("{namespace}_{full}");
+        }
         let name = match &spec.name {
             Some(name) => name.clone(),
             None => name::generic_test(&full, &subject.name, &all),
@@ -145,14 +150,15 @@ impl Builder<'_> {
         fqn.push(name.clone());
 
         let mut layers = Layers::new(self.project.file.data_tests.as_ref(), &fqn);
+        layers.calls(&self.own_settings(definition, subject, &arguments, column.as_deref()));
         layers.push(spec.config.as_ref());
         let merged = layers.merge();
         let mut diagnostics = Vec::new();
         let config: TestConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
         self.diagnostics.append(&mut diagnostics);
 
-        let kwargs = serde_json::Value::Object(all).to_string();
-        let settings = serde_json::Value::Object(merged.to_json()).to_string();
+        let kwargs = Value::Object(all).to_string();
+        let settings = Value::Object(merged.to_json()).to_string();
         let key = format!("{}{macro_id}{kwargs}{settings}", subject.id);
         let id = NodeId::new(format!("test.{package}.{name}.{}", name::digest(&key, 10)));
         let mut common = self.common(id, &name, &subject.file, fqn, &merged);
@@ -188,6 +194,36 @@ impl Builder<'_> {
         })
     }
 
+    /// What the `{% test %}` block says itself: `{{ config(severity='warn') }}`. The test's own entry
+    /// wins over it, as in dbt.
+    fn own_settings(
+        &self,
+        definition: &MacroDefinition,
+        subject: &Subject<'_>,
+        arguments: &Map<String, Value>,
+        column: Option<&str>,
+    ) -> Vec<(Map<String, Value>, Span)> {
+        if !definition.text.contains("config(") {
+            return Vec::new();
+        }
+        let model = Argument::Relation(self.invocation.relation(&subject.name));
+        let values = arguments
+            .iter()
+            .map(|(name, value)| (name.clone(), Argument::Value(value.clone())))
+            .chain([("model".to_string(), model)])
+            .chain(column.map(|column| ("column_name".to_string(), Argument::Value(column.into()))))
+            .collect::<Vec<_>>();
+        let scope = self.invocation.scope(false);
+        let host: Arc<dyn Host> = Arc::new(Parsing {
+            schema: self.invocation.schema.clone(),
+            config: Value::Null,
+        });
+        // A block that cannot be rendered without its tables is told of when the test runs.
+        template::call(self.macros, &definition.unique_id, &values, &scope, &host)
+            .map(|rendered| rendered.calls.config)
+            .unwrap_or_default()
+    }
+
     /// The macro of a test: `unique`, `my_package.unique`.
     fn test_macro(&self, spec: &TestSpec) -> Result<&MacroDefinition, Diagnostic> {
         let (package, name) = match spec.test.split_once('.') {
@@ -211,6 +247,11 @@ impl Builder<'_> {
                 .did_you_mean(name, known);
         Err(match diagnostic.help {
             Some(_) => diagnostic,
+            None if spec.test.contains('.') => diagnostic
+                .note("packages of `packages.yml` are not installed or read yet")
+                .help(format!(
+                    "put the test into tests/generic/, and name it as `{name}`"
+                )),
             None => diagnostic.help(format!(
                 "write it: `{{% test {name}(model, column_name) %}}` in tests/generic/"
             )),

@@ -7,20 +7,24 @@
 
 mod build;
 mod describe;
+mod described;
 mod files;
 mod fingerprint;
 mod generic;
 mod invocation;
+mod landing;
+mod later;
 mod name;
 mod node;
 mod outside;
 mod resolve;
 mod settings;
+mod unused;
 
 pub mod artifact;
 
 pub use build::build;
-pub use describe::describe;
+pub use describe::{describe, graph};
 pub use generic::is_expression;
 pub use invocation::Invocation;
 pub use node::{
@@ -34,6 +38,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::diagnostic::Span;
 use crate::template::RefCall;
 
 /// All nodes of a project and what else selection, planning and artifacts need of it.
@@ -48,6 +53,8 @@ pub struct Manifest {
     pub groups: BTreeMap<String, Group>,
     /// Texts of the `{% docs %}` blocks, by name.
     pub docs: Arc<BTreeMap<String, String>>,
+    /// Names of snapshots, which are not taken yet, with the place of each.
+    snapshots: BTreeMap<String, Span>,
     names: BTreeMap<String, Vec<NodeId>>,
     sources: BTreeMap<(String, String), NodeId>,
 }

@@ -127,6 +127,14 @@ pub(super) fn readable<'a>(
 }
 
 pub(super) fn unknown_ref(manifest: &Manifest, name: &str) -> Diagnostic {
+    if let Some(place) = manifest.snapshots.get(name) {
+        return Diagnostic::error(
+            Code::UnknownRef,
+            format!("`{name}` is a snapshot, which refx does not take yet"),
+        )
+        .related(place.clone(), "it is here")
+        .help("go on taking it with dbt, and read its table as a source");
+    }
     let source = manifest.source_names().find(|(_, table)| *table == name);
     let diagnostic =
         Diagnostic::error(Code::UnknownRef, format!("no model or seed named `{name}`"));

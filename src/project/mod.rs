@@ -57,6 +57,8 @@ pub struct Project {
     pub macros: Vec<SqlFile>,
     pub analyses: Vec<SqlFile>,
     pub snapshots: Vec<SqlFile>,
+    /// Paths of models in Python, which refx does not run.
+    pub python_models: Vec<Arc<str>>,
     pub seeds: Vec<SeedFile>,
     /// Files of `{% docs %}` blocks.
     pub docs: Vec<TextFile>,
@@ -138,6 +140,7 @@ pub fn parse(
         macros: sorted.macros,
         analyses: sorted.analyses,
         snapshots: sorted.snapshots,
+        python_models: sorted.python_models,
         seeds: sorted.seeds,
         docs: sorted.docs,
         properties,

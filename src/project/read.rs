@@ -259,7 +259,7 @@ impl Reading {
             return;
         }
         match ending(&path) {
-            "sql" | "yml" | "yaml" | "md" => self.file(entry.path(), path),
+            "sql" | "yml" | "yaml" | "md" | "py" => self.file(entry.path(), path),
             "csv" | "parquet" => match entry.metadata() {
                 Ok(metadata) => {
                     let data = DataFile {
@@ -278,6 +278,8 @@ impl Reading {
         let text = fs::read(path).map(String::from_utf8);
         match text {
             Ok(Ok(text)) => {
+                // Some editors put a mark before the text that no reader of it expects.
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
                 self.files.texts.insert(name.into(), text.into());
             }
             Ok(Err(error)) => {

@@ -1,5 +1,7 @@
 //! Which file is what, by the folder that it is in and its ending.
 
+use std::sync::Arc;
+
 use super::file::clean_path;
 use super::read::within;
 use super::yaml::{Many, Spanned};
@@ -13,6 +15,7 @@ pub struct Sorted {
     pub macros: Vec<SqlFile>,
     pub analyses: Vec<SqlFile>,
     pub snapshots: Vec<SqlFile>,
+    pub python_models: Vec<Arc<str>>,
     pub seeds: Vec<SeedFile>,
     pub docs: Vec<TextFile>,
     pub properties: Vec<TextFile>,
@@ -56,6 +59,9 @@ pub fn sort(files: &Files, project: &ProjectFile) -> Sorted {
                 if !(at_root && is_settings(path)) {
                     sorted.properties.push(text_file());
                 }
+            }
+            (Some((_, "py")), Some(base)) if base.kind == Kind::Models => {
+                sorted.python_models.push(path.clone());
             }
             (Some((_, "sql")), Some(base)) => {
                 let (folders, name) = parts(path, &base.path);

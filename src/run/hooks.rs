@@ -1,16 +1,19 @@
 //! Statements round a model, and round a whole run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::inputs::located;
-use super::{Inputs, Job, Live};
-use crate::compile;
-use crate::diagnostic::{Code, Diagnostic};
+use super::{Inputs, Job, Live, StepResult, results};
+use crate::compile::{self, Compiled};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::Session;
 use crate::manifest::Node;
 use crate::project::Spanned;
 use crate::project::config::Hook;
-use crate::template::Source;
+use crate::template::{Argument, RelationKind, Source};
 
 /// Runs the hooks of a node in its session.
 pub(super) async fn of_node(
@@ -20,13 +23,21 @@ pub(super) async fn of_node(
     hooks: &[Hook],
 ) -> Result<(), Diagnostic> {
     for hook in hooks {
-        statement(inputs, session, Some(node), &hook.sql).await?;
+        let queries = Arc::new(Live::new(session, inputs));
+        let compiled = compile::text(&inputs.house, Some(node), &source(&hook.sql), Some(queries))?;
+        statement(session, &compiled, &hook.sql.span).await?;
     }
     Ok(())
 }
 
 /// Runs `on-run-start` or `on-run-end`. They can read every table that is there.
-pub(super) async fn of_run(job: &Job, hooks: &[Spanned<String>]) -> Result<(), Diagnostic> {
+///
+/// `names` are what the templates see beside the usual.
+pub(super) async fn of_run(
+    job: &Job,
+    hooks: &[Spanned<String>],
+    names: BTreeMap<String, Argument>,
+) -> Result<(), Diagnostic> {
     if hooks.is_empty() {
         return Ok(());
     }
@@ -42,35 +53,56 @@ pub(super) async fn of_run(job: &Job, hooks: &[Spanned<String>]) -> Result<(), D
         .collect();
     inputs.all(&session, &there).await?;
     for hook in hooks {
-        statement(&inputs, &session, None, hook).await?;
+        let queries = Arc::new(Live::new(&session, &inputs));
+        let compiled = compile::hook(&inputs.house, &source(hook), names.clone(), queries)?;
+        statement(&session, &compiled, &hook.span).await?;
     }
     Ok(())
 }
 
-async fn statement(
-    inputs: &Inputs,
-    session: &Session,
-    node: Option<&Node>,
-    hook: &Spanned<String>,
-) -> Result<(), Diagnostic> {
-    let source = Source {
+/// What `on-run-end` sees of the run: `results`, `schemas`, `database_schemas`.
+pub(super) fn ended(job: &Job, steps: &[Arc<StepResult>]) -> BTreeMap<String, Argument> {
+    let manifest = &job.house.manifest;
+    let schemas: BTreeSet<&str> = steps
+        .iter()
+        .filter_map(|step| manifest.get(&step.info.node)?.relation())
+        .filter(|relation| relation.kind != RelationKind::Cte)
+        .filter_map(|relation| relation.schema.as_deref())
+        .collect();
+    let pairs: Vec<_> = schemas.iter().map(|schema| json!([null, schema])).collect();
+    let results: Vec<_> = steps
+        .iter()
+        .map(|step| results::told(step, manifest))
+        .collect();
+    [
+        ("results", json!(results)),
+        ("schemas", json!(schemas)),
+        ("database_schemas", json!(pairs)),
+    ]
+    .map(|(name, value)| (name.to_owned(), Argument::Value(value)))
+    .into()
+}
+
+fn source(hook: &Spanned<String>) -> Source {
+    Source {
         file: hook.span.file.clone(),
         text: hook.value.as_str().into(),
         offset: hook.span.start,
-    };
-    let queries = Arc::new(Live::new(session, inputs));
-    let compiled = compile::text(&inputs.house, node, &source, Some(queries))?;
+    }
+}
+
+async fn statement(session: &Session, compiled: &Compiled, place: &Span) -> Result<(), Diagnostic> {
     if compiled.sql.trim().is_empty() {
         return Ok(());
     }
     match session.statement(&compiled.sql).await {
         Ok(_) => Ok(()),
         Err(error) => {
-            let diagnostic = located(error, &compiled);
+            let diagnostic = located(error, compiled);
             Err(Diagnostic {
                 code: Code::HookFailed,
                 message: format!("hook: {}", diagnostic.message),
-                span: Some(hook.span.clone()),
+                span: Some(place.clone()),
                 ..diagnostic
             })
         }

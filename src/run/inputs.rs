@@ -1,6 +1,6 @@
 //! Makes what a node reads readable in its session.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use super::{Emit, Live, Tables};
 use crate::compile::{self, Compiled, House};
-use crate::delta;
+use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
 use crate::manifest::{Node, NodeId, Source};
@@ -130,11 +130,15 @@ impl Inputs {
             .at(source.common.span.clone())
             .help("say where it is: `location: data/{name}/*.parquet`"));
         };
-        let table = self.source_table(source, place);
+        let mut table = self.source_table(source, place);
         let options = &place.storage_options.0;
-        delta::register_source(session, &name(&source.relation), &table, options)
-            .await
-            .map_err(|error| {
+        let registered = async {
+            if table.version.is_none() {
+                table.version = self.pinned(session, source, &table, options).await?;
+            }
+            delta::register_source(session, &name(&source.relation), &table, options).await
+        };
+        registered.await.map_err(|error| {
                 let diagnostic = error.into_diagnostic();
                 Diagnostic {
                     code: Code::UnreadableSource,
@@ -142,6 +146,34 @@ impl Inputs {
                 }
                 .at(place.span.clone())
             })
+    }
+
+    /// The version at which the run reads a source that is a Delta table: the one that the first of
+    /// its readers found. None for files, which have no versions.
+    async fn pinned(
+        &self,
+        session: &Session,
+        source: &Source,
+        table: &SourceTable,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Option<i64>, delta::Error> {
+        let id = &source.common.id;
+        if session.source_format(table).await? != engine::Format::Delta {
+            return Ok(None);
+        }
+        let version = match (self.tables.version(id), table.locations.as_slice()) {
+            (Some(version), _) => version,
+            (None, [root]) => {
+                let location = Location::new(root, options.clone())?;
+                let Some(found) = delta::inspect(&location).await? else {
+                    return Ok(None);
+                };
+                let version = u64::try_from(found.version).unwrap_or_default();
+                self.tables.pin_first(id, version)
+            }
+            (None, _) => return Ok(None),
+        };
+        Ok(i64::try_from(version).ok())
     }
 
     fn source_table(&self, source: &Source, place: &Place) -> SourceTable {
@@ -227,11 +259,16 @@ pub(super) fn name(relation: &Relation) -> Name {
 
 /// An engine's error at its place in the steward's file.
 pub fn located(error: engine::Error, compiled: &Compiled) -> Diagnostic {
-    let span = match error.position {
-        Some(place) => compiled.locate(place.line, place.column),
-        None => compiled.otherwise.clone(),
+    let Some(place) = error.position else {
+        return error.into_diagnostic().at(compiled.otherwise.clone());
     };
-    error.into_diagnostic().at(span)
+    let diagnostic = error
+        .into_diagnostic()
+        .at(compiled.locate(place.line, place.column));
+    match compiled.written(place.line, place.column) {
+        Some(line) => diagnostic.note(format!("here the compiled SQL reads `{line}`")),
+        None => diagnostic,
+    }
 }
 
 fn not_there(node: &Node) -> Diagnostic {

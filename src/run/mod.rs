@@ -20,6 +20,7 @@ pub use interrupt::Interrupt;
 pub use pinned::{Tables, inspect};
 pub use queries::Live;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -101,7 +102,7 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
     };
 
     let mut failed_hooks = 0;
-    let started_well = match hooks::of_run(job, &job.on_run_start).await {
+    let started_well = match hooks::of_run(job, &job.on_run_start, BTreeMap::new()).await {
         Ok(()) => true,
         Err(diagnostic) => {
             failed_hooks += 1;
@@ -142,7 +143,11 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
             },
         )
         .await;
-        if let Err(diagnostic) = hooks::of_run(job, &job.on_run_end).await {
+        let names = {
+            let finished = finished.lock().unwrap_or_else(PoisonError::into_inner);
+            hooks::ended(job, &finished)
+        };
+        if let Err(diagnostic) = hooks::of_run(job, &job.on_run_end, names).await {
             failed_hooks += 1;
             job.emit(Event::Diagnostic(diagnostic));
         }

@@ -78,6 +78,11 @@ impl Tables {
         self.lock().insert(id.clone(), version);
     }
 
+    /// Pins a table that no step of the run has read yet; one that is pinned stays where it is.
+    pub(super) fn pin_first(&self, id: &NodeId, version: u64) -> u64 {
+        *self.lock().entry(id.clone()).or_insert(version)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, u64>> {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }

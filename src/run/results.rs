@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Outcome, RowCounts, SkipReason, StepResult};
-use crate::manifest::{Manifest, Node, NodeId};
+use crate::manifest::{Manifest, Node, NodeId, describe};
 
 /// The version of dbt-core whose files these are like.
-pub const DBT_VERSION: &str = "1.12.0";
+pub use crate::template::DBT_VERSION;
 
 /// What a file says of the run that made it.
 #[derive(Clone, Debug)]
@@ -136,6 +136,15 @@ fn redacted(value: &mut Value, redact: &dyn Fn(&str) -> String) {
         Value::Object(map) => map.values_mut().for_each(|value| redacted(value, redact)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A result as `on-run-end` sees it: the artifact's, and the node.
+pub(super) fn told(result: &StepResult, manifest: &Manifest) -> Value {
+    let mut told = serde_json::to_value(node_result(result, manifest)).unwrap_or_default();
+    if let Some(node) = manifest.get(&result.info.node) {
+        told["node"] = describe(manifest, node);
+    }
+    told
 }
 
 fn node_result(result: &StepResult, manifest: &Manifest) -> NodeResult {

@@ -139,7 +139,10 @@ async fn run_model(
                 delta::Error::Engine(error) => {
                     located(session.told(&compiled.sql, error), &compiled)
                 }
-                error => error.into_diagnostic().at(key_place(model, node)),
+                error => {
+                    let place = place(&error, model, node);
+                    error.into_diagnostic().at(place)
+                }
             })?;
             for column in &commit.columns_added {
                 warnings.push(
@@ -330,11 +333,13 @@ fn commit_info(job: &Job, node: &Node) -> BTreeMap<String, Value> {
     ])
 }
 
-/// Where a mistake about rows is shown: at the key's declaration where there is one.
-fn key_place(model: &Model, node: &Node) -> Span {
-    match &model.config.primary_key {
-        Some(key) => key.span.clone(),
-        None => node.common().span.clone(),
+/// Where an error of the table is shown: one about keys at the key's declaration.
+fn place(error: &delta::Error, model: &Model, node: &Node) -> Span {
+    match (error, &model.config.primary_key) {
+        (delta::Error::NullKey { .. } | delta::Error::DuplicateKey { .. }, Some(key)) => {
+            key.span.clone()
+        }
+        _ => node.common().span.clone(),
     }
 }
 

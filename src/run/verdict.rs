@@ -10,7 +10,7 @@ use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Session;
 use crate::manifest::{Node, Test, TestKind};
-use crate::project::config::Severity;
+use crate::project::config::{Severity, StoreFailuresAs};
 
 /// Failing rows that are shown with a failure.
 const SAMPLES: usize = 3;
@@ -22,7 +22,8 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
     inputs.of(&session, node).await?;
     let queries = Arc::new(Live::new(&session, &inputs));
     let compiled = compile::render(&job.house, node, Some(queries))?;
-    let sql = compiled.sql.trim().trim_end_matches(';');
+    // What stands before the text stays, so that places in it can be told.
+    let sql = compiled.sql.trim_end().trim_end_matches(';');
     let config = &test.config;
     let condition = |written: &Option<crate::project::Spanned<String>>| {
         written
@@ -43,10 +44,14 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
         condition(&config.warn_if),
         condition(&config.error_if),
     );
-    let answer = session
-        .rows_as_json(&counting, 1)
-        .await
-        .map_err(|error| in_test(error, &compiled))?;
+    let answer = match session.rows_as_json(&counting, 1).await {
+        Ok(answer) => answer,
+        // The query round the test hides what is wrong inside of it.
+        Err(error) => match session.plan(&compiled.sql).await {
+            Ok(_) => return Err(in_test(error, &compiled)),
+            Err(error) => return Err(located(error, &compiled)),
+        },
+    };
     let row = answer.rows.into_iter().next().unwrap_or_default();
     let failures = row.first().and_then(|value| {
         value
@@ -56,8 +61,12 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
     let failures = failures.unwrap_or_default();
     let holds = |at: usize| row.get(at).and_then(serde_json::Value::as_bool) == Some(true);
     let (should_warn, should_fail) = (holds(1), holds(2));
-    let kept = job.rules.store_failures || config.store_failures == Some(true);
-    if kept && config.store_failures != Some(false) {
+    let kept = match (config.store_failures_as, config.store_failures) {
+        (Some(form), _) => form != StoreFailuresAs::Ephemeral,
+        (None, Some(kept)) => kept,
+        (None, None) => job.rules.store_failures,
+    };
+    if kept {
         keep(job, &session, test, sql, &compiled).await?;
     }
     let severity = config.severity.unwrap_or(Severity::Error);

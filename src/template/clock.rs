@@ -135,6 +135,9 @@ impl Moment {
                 Value::from_object(Moment { at, ..*self })
             }
             "astimezone" => Value::from_object(Moment { utc: true, ..*self }),
+            "__sub__" if let [other] = args && let Some(other) = instant(other) => {
+                Value::from_object(Delta(self.at - other))
+            }
             "__add__" | "__sub__" => {
                 let [delta] = bind(method, ["delta"], args)?;
                 let at = shifted(self.at, method, delta)?;
@@ -176,6 +179,15 @@ fn moment(parts: [i32; 7]) -> Result<NaiveDateTime, Error> {
         return Ok(at);
     }
     Err(error(format!("there is no such date as {parts:?}")))
+}
+
+/// The instant of a `datetime` or a `date`.
+fn instant(value: &Value) -> Option<NaiveDateTime> {
+    if let Some(moment) = value.downcast_object_ref::<Moment>() {
+        return Some(moment.at);
+    }
+    let date = value.downcast_object_ref::<Date>()?;
+    Some(date.0.into())
 }
 
 fn shifted(at: NaiveDateTime, method: &str, delta: Option<Value>) -> Result<NaiveDateTime, Error> {
@@ -283,6 +295,9 @@ impl Object for Date {
                 let month = number(month, unsigned(self.0.month()))?;
                 let day = number(day, unsigned(self.0.day()))?;
                 Value::from_object(Date(moment([year, month, day, 0, 0, 0, 0])?.date()))
+            }
+            "__sub__" if let [other] = args && let Some(other) = instant(other) => {
+                Value::from_object(Delta(at - other))
             }
             "__add__" | "__sub__" => {
                 let [delta] = bind(method, ["delta"], args)?;

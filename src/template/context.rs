@@ -11,6 +11,9 @@ use super::functions;
 use super::render::Render;
 use super::values;
 
+/// The version of dbt-core whose words are spoken here: what packages that ask for it are told.
+pub const DBT_VERSION: &str = "1.12.0";
+
 /// The names of [`Render::lookup`] that a steward may have meant.
 pub(super) const NAMES: &[&str] = &[
     "this",
@@ -19,8 +22,11 @@ pub(super) const NAMES: &[&str] = &[
     "target",
     "flags",
     "graph",
+    "selected_resources",
     "project_name",
     "invocation_id",
+    "invocation_args_dict",
+    "dbt_version",
     "run_started_at",
     "database",
     "schema",
@@ -55,9 +61,12 @@ impl Render {
             "target" => values::from_json(&scope.target),
             "env" => values::from_json(&scope.target),
             "flags" => values::from_json(&scope.flags),
-            "graph" => values::from_json(&scope.graph),
+            "graph" => values::from_json(&self.host.graph()),
+            "selected_resources" => values::from_json(&self.host.selected_resources().into()),
             "project_name" => Value::from(&*scope.project_name),
             "invocation_id" => Value::from(&*scope.invocation_id),
+            "invocation_args_dict" => values::from_json(&arguments(&scope.flags)),
+            "dbt_version" => Value::from(DBT_VERSION),
             "run_started_at" => Moment::value(scope.run_started_at),
             "database" | "schema" => self.target_part(name),
             "context" => Value::from_object(Context(self.clone())),
@@ -83,6 +92,14 @@ impl Render {
             None => values::from_json(&self.scope.target[name]),
         }
     }
+}
+
+/// The flags as dbt's command line has them: `{"which": "build", "full_refresh": false}`.
+fn arguments(flags: &serde_json::Value) -> serde_json::Value {
+    let flags = flags.as_object().into_iter().flatten();
+    flags
+        .map(|(name, value)| (name.to_lowercase(), value.clone()))
+        .collect()
 }
 
 /// Whether a name has a value in every template.

@@ -10,6 +10,10 @@ use super::values;
 /// Macros that call each other deeper than some 500 times are in a circle.
 const RECURSION_LIMIT: usize = 4_000;
 
+/// What one render may cost: an instruction, or 64 bytes of text. Honest models stay below a
+/// hundredth of it; a loop without end takes seconds to reach it.
+const FUEL: u64 = 10_000_000;
+
 /// An environment without templates. Undefined names are errors, but for `{% if name %}`.
 pub(super) fn build() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -17,6 +21,7 @@ pub(super) fn build() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_recursion_limit(RECURSION_LIMIT);
+    environment.set_fuel(Some(FUEL));
     // Errors then name the value that is undefined.
     environment.set_debug(true);
     environment.set_unknown_method_callback(unknown_method);
@@ -35,6 +40,15 @@ fn unknown_method(
     method: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
+    // `'%s' % x`, see the table of rewrites.
+    if let ("__mod__", [values]) = (method, args) {
+        let values: Vec<Value> = match values.is_tuple() {
+            true => values.try_iter()?.collect(),
+            false => vec![values.clone()],
+        };
+        let arguments: Vec<Value> = [value.clone()].into_iter().chain(values).collect();
+        return state.apply_filter("format", &arguments);
+    }
     if let Some(text) = value.as_str()
         && let Some(result) = text_method(text, method, args)?
     {

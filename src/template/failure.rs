@@ -245,15 +245,20 @@ fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
         ErrorKind::UnknownMethod if detail.starts_with("undefined has no method") => {
             let path = path(excerpt);
             match path.split_once('.') {
-                Some((package, _)) => Diagnostic::error(
-                    Code::UnknownMacro,
-                    format!("`{package}` is neither a package nor a name with a value"),
-                )
-                .did_you_mean(package, names().iter().map(String::as_str)),
+                Some((value, _)) if names().iter().any(|known| known == value) => undefined(
+                    path.rsplit_once('.').map_or(path, |(value, _)| value),
+                    &names(),
+                ),
+                Some((package, name)) => unknown_package(package, name, &names()),
                 None => Diagnostic::error(Code::JinjaError, detail.to_owned()),
             }
         }
         ErrorKind::UndefinedError => undefined(excerpt.trim(), &names()),
+        ErrorKind::OutOfFuel => {
+            Diagnostic::error(Code::JinjaError, "this template does not come to an end")
+                .note("it has done ten million steps, or made some hundred megabytes of text")
+                .help("let loops run over fewer items, and put long lists into a seed")
+        }
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest => {
             let (what, name) = match detail
                 .strip_suffix(" is unknown")
@@ -294,6 +299,23 @@ fn undefined(name: &str, names: &[String]) -> Diagnostic {
     }
     Diagnostic::error(Code::JinjaError, format!("`{name}` is undefined"))
         .did_you_mean(name, names.iter().map(String::as_str))
+}
+
+/// A call of a macro in a package that is not there.
+fn unknown_package(package: &str, name: &str, names: &[String]) -> Diagnostic {
+    let diagnostic = Diagnostic::error(
+        Code::UnknownMacro,
+        format!("`{package}` is neither a package nor a name with a value"),
+    )
+    .did_you_mean(package, names.iter().map(String::as_str));
+    match diagnostic.help {
+        Some(_) => diagnostic,
+        None => diagnostic
+            .note("packages of `packages.yml` are not installed or read yet")
+            .help(format!(
+                "put the macro into macros/, and call it as `{name}`"
+            )),
+    }
 }
 
 /// A call of a name that is defined nowhere, with the nearest that is.

@@ -296,7 +296,12 @@ fn record_config(render: &Arc<Render>, settings: serde_json::Map<String, Json>) 
         let mut keywords = site.arguments.iter().filter_map(|a| a.keyword.as_deref());
         keywords.by_ref().eq(names.iter().map(String::as_str))
     });
-    if let Some(span) = span {
+    // A macro that refx calls itself, such as a test's, has no template that the call stands in.
+    let of_macro = || {
+        let outermost = render.progress().stack.first().copied()?;
+        Some(render.library.definitions[outermost].name_span.clone())
+    };
+    if let Some(span) = span.or_else(of_macro) {
         render.progress().calls.config.push((settings, span));
     }
 }
@@ -340,13 +345,16 @@ fn wanted(render: &Arc<Render>, setting: &str, flag: &str) -> Value {
     Value::from(wanted.unwrap_or(false))
 }
 
-fn var(_: &mut State<'_, '_>, render: &Arc<Render>, args: &[Value]) -> Result<Value, Error> {
+fn var(state: &mut State<'_, '_>, render: &Arc<Render>, args: &[Value]) -> Result<Value, Error> {
     let [name, default] = bind("var", ["name", "default"], args)?;
     let name = text("var", "name", name)?;
     let package = render.package();
     render.progress().calls.vars.insert(name.clone());
     let vars = &render.scope.vars;
     match (vars.get(&package, &name), default) {
+        (Some(Json::String(value)), _) if value.contains("{{") || value.contains("{%") => {
+            Ok(Value::from(render.within(state, &name, value)?))
+        }
         (Some(value), _) => Ok(values::from_json(value)),
         (None, Some(default)) => Ok(default),
         (None, None) => {

@@ -18,6 +18,7 @@ use super::calls::{Calls, Site, calls_of, sites};
 use super::failure::{Known, Place, diagnose};
 use super::library::Library;
 use super::rewrite::{self, Edit};
+use super::scope::Undefined;
 use super::tokens::{Tag, Token, TokenKind, scan};
 use super::{context, environment};
 
@@ -89,8 +90,8 @@ pub struct MacroDefinition {
 /// All macros of a project, its packages and refx, compiled.
 pub struct Macros {
     pub(super) library: Arc<Library>,
-    pub(super) strict: Environment<'static>,
-    pub(super) lenient: Environment<'static>,
+    strict: Environment<'static>,
+    lenient: Environment<'static>,
 }
 
 impl fmt::Debug for Macros {
@@ -142,6 +143,13 @@ impl Macros {
     /// refx's own macros alone: what values in `project.yml` are rendered with.
     pub fn builtin(project: &str) -> Macros {
         Macros::load(project, &[], &[]).0
+    }
+
+    pub(super) fn environment(&self, undefined: Undefined) -> &Environment<'static> {
+        match undefined {
+            Undefined::Lenient => &self.lenient,
+            Undefined::Strict => &self.strict,
+        }
     }
 
     pub fn definitions(&self) -> &[MacroDefinition] {

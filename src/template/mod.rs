@@ -44,6 +44,7 @@ mod tests;
 
 pub use blocks::{Block, BlockKind, blocks};
 pub use calls::{Calls, static_calls};
+pub use context::DBT_VERSION;
 pub use macros::{BUILTIN, Dispatch, MacroDefinition, MacroFile, MacroKind, Macros, Parameter};
 pub use relation::{Column, Relation, RelationKind};
 pub use render::{Rendered, call, render, render_value};

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Kwargs, Value};
-use minijinja::{Error, State};
+use minijinja::{Environment, Error, State};
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -19,11 +19,11 @@ use super::arguments;
 use super::blocks::unclosed;
 use super::calls::{Calls, Site, calls_of, sites};
 use super::context::{Context, NAMES, is_name};
-use super::failure::{Known, Place, diagnose, error, leave, returned};
+use super::failure::{Known, Place, diagnose, error, fail, leave, returned};
 use super::library::Library;
 use super::macros::{Macros, supported};
 use super::rewrite::{self, Edit};
-use super::scope::{Argument, Host, Scope, Undefined};
+use super::scope::{Argument, Host, Scope};
 use super::spans::SpanMap;
 use super::tokens::{Tag, TagKind, scan};
 use super::values::{self, split};
@@ -70,7 +70,7 @@ pub fn render(
         });
     }
     let render = Render::new(macros, scope, host, Some((source, &tags)), Vec::new())?;
-    let (text, spans) = render.run(macros)?;
+    let (text, spans) = render.run(macros.environment(scope.undefined))?;
     let map = match &render.root.place {
         Some(place) => SpanMap::new(&text, spans, place),
         None => SpanMap::default(),
@@ -121,7 +121,7 @@ pub fn call(
             ("refx__arguments", arguments),
         ],
     )?;
-    let (text, _) = render.run(macros)?;
+    let (text, _) = render.run(macros.environment(scope.undefined))?;
     let mut rendered = render.finish(text, SpanMap::default());
     rendered.calls.merge_static(calls);
     Ok(rendered)
@@ -181,7 +181,7 @@ fn evaluate(
     render.secrets_allowed = true;
     render.root = Root::new(source, &tags, edits)?;
     let render = Arc::new(render);
-    let (text, _) = render.run(macros)?;
+    let (text, _) = render.run(macros.environment(scope.undefined))?;
     let value = render.progress().value.take();
     let value = match value {
         Some(value) if native => value,
@@ -261,6 +261,8 @@ pub(super) struct Render {
     pub extra: Vec<(String, Value)>,
     /// The `model` dict, made on its first use.
     pub model: std::sync::OnceLock<Value>,
+    /// The variables whose values are being rendered, the outermost first.
+    variables: Vec<String>,
     progress: Mutex<Progress>,
 }
 
@@ -295,6 +297,7 @@ impl Render {
             root: Root::default(),
             extra: names,
             model: std::sync::OnceLock::new(),
+            variables: Vec::new(),
             progress: Mutex::default(),
         })
     }
@@ -327,12 +330,8 @@ impl Render {
 
     fn run(
         self: &Arc<Self>,
-        macros: &Macros,
+        environment: &Environment<'_>,
     ) -> Result<(String, Vec<minijinja::OutputSpan>), Diagnostic> {
-        let environment = match self.scope.undefined {
-            Undefined::Lenient => &macros.lenient,
-            Undefined::Strict => &macros.strict,
-        };
         let context = Value::from_object(Context(self.clone()));
         let result = match &self.root.place {
             Some(place) => environment
@@ -406,6 +405,42 @@ impl Render {
             Some(site) => source.span(&site.range),
             None => source.span(&(0..0)),
         })
+    }
+
+    /// The text of a variable that is a template itself. dbt renders it wherever it is read.
+    pub fn within(
+        &self,
+        state: &State<'_, '_>,
+        variable: &str,
+        text: &str,
+    ) -> Result<String, Error> {
+        if self.variables.iter().any(|known| known == variable) {
+            return Err(error(format!("the variable `{variable}` reads itself")));
+        }
+        // The mistake is shown where the variable is read, since its value may be anywhere.
+        let at_the_call = |diagnostic: Diagnostic| {
+            let note = format!("in the value of the variable `{variable}`: {text}");
+            fail(Diagnostic {
+                span: None,
+                ..diagnostic.note(note)
+            })
+        };
+        let source = Source::whole(variable, text);
+        let render = Arc::new(Render {
+            scope: self.scope.clone(),
+            host: self.host.clone(),
+            library: self.library.clone(),
+            secrets_allowed: self.secrets_allowed,
+            root: Root::new(&source, &scan(text), Vec::new()).map_err(at_the_call)?,
+            extra: self.extra.clone(),
+            model: self.model.clone(),
+            variables: [self.variables.as_slice(), &[variable.to_owned()]].concat(),
+            progress: Mutex::default(),
+        });
+        let (text, _) = render.run(state.env()).map_err(at_the_call)?;
+        let calls = std::mem::take(&mut render.progress().calls);
+        self.progress().calls.merge_static(calls);
+        Ok(text)
     }
 
     /// Runs a macro in the state of its caller.

@@ -6,6 +6,9 @@
 //! | `[1, 2]`, `{'a': 1}` | `refx__list([1, 2])`, `refx__dict({'a': 1})` | literals of minijinja cannot be appended to |
 //! | `{% if x: %}` | `{% if x  %}` | Jinja2 lets the colon pass |
 //! | `{% if a %}{% set x = 1 %}{% endif %}` | `{% set x = (1 if false) %}` before it | in dbt `{{ x }}` then prints nothing |
+//! | `day - timedelta(days=1)` | `day .__sub__( timedelta(days=1))` | operators of minijinja are for numbers only |
+//! | `(last - first).days` | `(last .__sub__( first)).days` | the same |
+//! | `'%s' % x` | `'%s' .__mod__( x)` | the same |
 //! | `{% do x %}` of anything but a call | `{% set refx__done = x %}` | minijinja's `do` takes calls only |
 //!
 //! [`Rewritten::original`] leads from an offset of the new text to the offset that the steward sees.
@@ -105,6 +108,7 @@ pub(super) fn apply(
 /// The edits that a tag needs wherever it stands.
 pub(super) fn tag_edits(source: &str, tag: &Tag, edits: &mut Vec<Edit>) {
     literals(source, &tag.tokens, edits);
+    operators(source, &tag.tokens, edits);
     if tag.kind != TagKind::Statement || !tag.closed {
         return;
     }
@@ -178,6 +182,57 @@ fn is_call(source: &str, tokens: &[Token]) -> bool {
         _ => depth > 0 || token.kind != TokenKind::Symbol,
     });
     plain && tokens.last().is_some_and(|last| last.is(source, ")"))
+}
+
+/// Python's operators on dates and texts as calls of its methods. What the operands are is only known
+/// when the template runs, so that those are rewritten which say it themselves.
+fn operators(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
+    for (index, token) in tokens.iter().enumerate().skip(1) {
+        let right = operand(source, &tokens[index + 1..]);
+        let Some(last) = right.last() else { continue };
+        let delta = right.iter().any(|token| token.is(source, "timedelta"));
+        let rest = &tokens[index + 1 + right.len()..];
+        let method = match token.text(source) {
+            "+" if delta => "__add__",
+            "-" if delta || is_difference_of_dates(source, rest) => "__sub__",
+            "%" if tokens[index - 1].kind == TokenKind::Text => "__mod__",
+            _ => continue,
+        };
+        edits.push(Edit::replace(token.range.clone(), format!(".{method}(")));
+        edits.push(Edit::insert(last.range.end, ")"));
+    }
+}
+
+/// The tokens of the operand that an expression begins with: a name, a literal or a bracket, and the
+/// attributes, subscripts and calls after it.
+fn operand<'t>(source: &str, tokens: &'t [Token]) -> &'t [Token] {
+    let mut depth = 0usize;
+    let mut after_dot = true;
+    for (index, token) in tokens.iter().enumerate() {
+        let symbol = token.kind == TokenKind::Symbol;
+        match token.text(source) {
+            "(" | "[" | "{" if symbol => depth += 1,
+            ")" | "]" | "}" if symbol && depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            "." if symbol => {
+                after_dot = true;
+                continue;
+            }
+            _ if after_dot && !symbol => {}
+            _ => return &tokens[..index],
+        }
+        after_dot = false;
+    }
+    tokens
+}
+
+/// Whether what follows asks a length of time: `).days`.
+fn is_difference_of_dates(source: &str, rest: &[Token]) -> bool {
+    let [close, dot, name, ..] = rest else {
+        return false;
+    };
+    let asked = ["days", "seconds", "total_seconds"];
+    close.is(source, ")") && dot.is(source, ".") && asked.contains(&name.text(source))
 }
 
 /// Words after which a bracket opens a list and not a subscript.

@@ -32,8 +32,6 @@ pub struct Scope {
     pub invocation_id: Arc<str>,
     /// `flags.FULL_REFRESH`, `flags.WHICH`…, in capitals as dbt has them.
     pub flags: Arc<Json>,
-    /// The `graph` dict of the templates: `nodes`, `sources`….
-    pub graph: Arc<Json>,
     /// The texts of `{% docs %}` blocks for `doc()`, under `name` and `package.name`.
     pub docs: Arc<BTreeMap<String, String>>,
     /// Further names that the template sees, before all others.
@@ -58,7 +56,6 @@ impl Scope {
             run_started_at: as_of,
             invocation_id: "".into(),
             flags: Arc::new(Json::Object(serde_json::Map::new())),
-            graph: Arc::new(Json::Object(serde_json::Map::new())),
             docs: Arc::new(BTreeMap::new()),
             extra: BTreeMap::new(),
             undefined: Undefined::Strict,
@@ -217,6 +214,17 @@ pub trait Host: Send + Sync {
     /// The settings of the node, all layers merged: what `config.get()` reads.
     fn config(&self) -> Json {
         Json::Null
+    }
+
+    /// The `graph` dict of the templates: what the project holds, by kind and unique id. Empty in the
+    /// parse pass, as in dbt.
+    fn graph(&self) -> Json {
+        serde_json::json!({ "nodes": {}, "sources": {}, "exposures": {}, "groups": {} })
+    }
+
+    /// Unique ids of what the command works on.
+    fn selected_resources(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn is_incremental(&self) -> bool {

@@ -91,6 +91,12 @@ impl SpanMap {
         Some(Span::new(first.span.file.clone(), start..end))
     }
 
+    /// Whether the text at the offset stands in the source as it is, rather than an expression that
+    /// wrote it.
+    pub fn is_copied(&self, offset: usize) -> bool {
+        self.piece(offset).is_some_and(|piece| piece.copied)
+    }
+
     fn piece(&self, offset: usize) -> Option<&Piece> {
         let after = self
             .pieces

@@ -150,7 +150,7 @@ impl Object for List {
 
     fn call_method(
         self: &Arc<Self>,
-        _state: &mut State<'_, '_>,
+        state: &mut State<'_, '_>,
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
@@ -173,6 +173,7 @@ impl Object for List {
             "extend" => {
                 let items: Vec<Value> = argument(0)?.try_iter()?.collect();
                 items.iter().try_for_each(check_depth)?;
+                state.consume_fuel(items.len() as u64)?;
                 locked(&self.0).extend(items);
                 self.check_self()?;
             }

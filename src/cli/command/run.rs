@@ -12,6 +12,7 @@ use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
 use crate::cli::{Exit, refuse};
+use crate::compile::House;
 use crate::manifest::{NodeId, ResourceType};
 use crate::run::{self, Interrupt, RunResults, results};
 use crate::{plan, template};
@@ -72,13 +73,16 @@ pub(crate) async fn run(
     };
     let manifest = opened.loaded.manifest.clone();
     let plan = plan::build(&manifest, &opened.graph, &nodes, &facts, opened.options());
-    let job = match opened.job(opened.house(facts), tables, work.store_failures()) {
+    let house = House {
+        selected: plan.steps.iter().map(|step| step.node.clone()).collect(),
+        ..opened.house(facts)
+    };
+    let job = match opened.job(house, tables, work.store_failures()) {
         Ok(job) => Arc::new(job),
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
     };
-    let listener = tokio::spawn(listen(job.interrupt.clone()));
+    listen(job.interrupt.clone());
     let done = run::execute(&plan, &job).await;
-    listener.abort();
     keep(&opened, &done, work, selection)?;
     Ok(match (done.summary.interrupted, done.is_success()) {
         (true, _) => Exit::Interrupted,
@@ -88,13 +92,24 @@ pub(crate) async fn run(
 }
 
 /// The first Ctrl-C lets running commits end, the second does not wait.
-pub(crate) async fn listen(interrupt: Interrupt) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        interrupt.raise();
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-    }
+///
+/// It listens on a thread of its own, until the process ends: queries can keep the others busy.
+fn listen(interrupt: Interrupt) {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        // Without a runtime, Ctrl-C ends the process as it would any other.
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.raise();
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(Exit::Interrupted as i32);
+                }
+            }
+        });
+    });
 }
 
 /// Writes the artifacts of a run.

@@ -18,6 +18,15 @@ pub fn explain(error: &ScanError, places: &Places<'_>) -> Diagnostic {
         at + places.text[at..].chars().next().map_or(0, char::len_utf8),
     );
 
+    let invisible = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r');
+    if let Some(at) = places.text.find(invisible) {
+        let letter = places.text[at..].chars().next();
+        return broken(
+            "an invisible control character",
+            places.at(at, at + letter.map_or(0, char::len_utf8)),
+        )
+        .help("delete it: it may have come with a copied text");
+    }
     for line in lines.into_iter().flatten() {
         if let Some(start) = unquoted_jinja(line.text) {
             return jinja_without_quotes(places, line.start + start);

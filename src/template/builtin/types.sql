@@ -84,8 +84,9 @@
     {{ return(adapter.dispatch('hash', 'dbt')(field)) }}
 {%- endmacro %}
 
+{#- `md5` gives a view of text, which joins hold on to for too long. -#}
 {% macro default__hash(field) -%}
-    md5(cast({{ field }} as {{ dbt.type_string() }}))
+    cast(md5(cast({{ field }} as {{ dbt.type_string() }})) as {{ dbt.type_string() }})
 {%- endmacro %}
 
 {% macro array_construct(inputs=[], data_type=none) -%}

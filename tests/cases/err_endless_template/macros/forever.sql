@@ -1,0 +1,1 @@
+{% macro forever(n) %}{{ forever(n + 1) }}{% endmacro %}

@@ -1,0 +1,1 @@
+select {{ forever(1) }} as x

@@ -1,0 +1,2 @@
+{% set columns %}user_id, nme{% endset %}
+select {{ columns }} from {{ ref('users') }}

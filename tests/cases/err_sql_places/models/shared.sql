@@ -1,0 +1,4 @@
+{{ config(materialized='ephemeral') }}
+select user_id,
+  upper(nam) as name
+from {{ ref('users') }}

@@ -1,0 +1,5 @@
+
+-- a singular test, after an empty line
+select *
+from {{ ref('users') }}
+where user is null

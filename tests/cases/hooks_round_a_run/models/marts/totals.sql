@@ -1,0 +1,2 @@
+{{ config(post_hook={'sql': "{{ log('also this one', info=true) }}"}) }}
+select * from {{ ref('users') }}

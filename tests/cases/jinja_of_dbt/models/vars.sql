@@ -1,0 +1,1 @@
+select '{{ var('window') }}' as time_window, '{{ var('country') }}' as country

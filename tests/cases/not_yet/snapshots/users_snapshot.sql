@@ -1,0 +1,4 @@
+{% snapshot users_snapshot %}
+{{ config(unique_key='id', strategy='check', check_cols='all') }}
+select * from {{ ref('users') }}
+{% endsnapshot %}

@@ -1,0 +1,145 @@
+//! Ctrl-C: what was committed stays, what was not leaves no trace, and the same command goes on.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A model that is done at once, one that takes hours unless `rows` says otherwise, and its reader.
+const FILES: [(&str, &str); 4] = [
+    (
+        "project.yml",
+        "name: slow\nmodels:\n  +materialized: table\n",
+    ),
+    (
+        "models/quick.sql",
+        "select value as id from generate_series(1, 100)\n",
+    ),
+    (
+        "models/slow.sql",
+        "select count(*) as pairs\n\
+         from {{ ref('quick') }} as a\n\
+         cross join generate_series(1, {{ var('rows', 100000000000) }}) as b\n\
+         where a.id * b.value % 7 = 3\n",
+    ),
+    ("models/reader.sql", "select pairs from {{ ref('slow') }}\n"),
+];
+
+#[test]
+fn an_interrupted_build_loses_nothing_and_goes_on() {
+    let project = Project::new("once");
+    let mut build = project.build(&[]);
+    let begun = read_until(&mut build, "quick");
+    interrupt(&build);
+    let (code, rest) = end(build);
+    let told = begun + &rest;
+    assert_eq!(code, Some(130), "{told}");
+    for expected in [
+        "ok    quick   create       v0",
+        "skip  slow    create",
+        "skip  reader  create",
+        "not run: interrupted",
+        ": 2 models skipped, 1 table written",
+        "next: the same command goes on from here; what was committed stays",
+    ] {
+        assert!(told.contains(expected), "`{expected}` is not in\n{told}");
+    }
+    assert!(project.has_table("quick"));
+    assert!(!project.has_table("slow"), "a half table is visible");
+    assert!(project.root.join(".refx/run_results.json").is_file());
+
+    let again = project.build(&["--vars", "rows: 10"]);
+    let (code, told) = end(again);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("2 tables written, 1 unchanged"), "{told}");
+}
+
+#[test]
+fn a_second_interrupt_does_not_wait() {
+    let project = Project::new("twice");
+    let mut build = project.build(&[]);
+    read_until(&mut build, "quick");
+    interrupt(&build);
+    thread::sleep(Duration::from_millis(200));
+    let second = Instant::now();
+    interrupt(&build);
+    let (code, told) = end(build);
+    assert_eq!(code, Some(130), "{told}");
+    assert!(second.elapsed() < Duration::from_secs(2), "{told}");
+    assert!(!project.has_table("slow"), "a half table is visible");
+}
+
+struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    fn new(name: &str) -> Project {
+        let root = std::env::temp_dir().join(format!("refx-int-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("models")).expect("the temporary folder can be written");
+        for (path, text) in FILES {
+            fs::write(root.join(path), text).expect("the temporary folder can be written");
+        }
+        Project { root }
+    }
+
+    fn build(&self, arguments: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_refx"))
+            .args(["build", "--threads", "2"])
+            .args(arguments)
+            .current_dir(&self.root)
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "100")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary is built")
+    }
+
+    fn has_table(&self, name: &str) -> bool {
+        let log = Path::new("warehouse").join(name).join("_delta_log");
+        self.root
+            .join(log)
+            .join("00000000000000000000.json")
+            .is_file()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// Reads the output up to the first line that holds the word.
+fn read_until(build: &mut Child, word: &str) -> String {
+    let output = build.stdout.as_mut().expect("the output is piped");
+    let mut text = String::new();
+    // One byte at a time, so that nothing of what follows is lost in a buffer.
+    let mut lines = BufReader::with_capacity(1, output);
+    while lines.read_line(&mut text).is_ok_and(|read| read > 0) {
+        if text.lines().last().is_some_and(|line| line.contains(word)) {
+            return text;
+        }
+    }
+    panic!("`{word}` never came:\n{text}");
+}
+
+fn interrupt(build: &Child) {
+    let sent = Command::new("kill")
+        .args(["-INT", &build.id().to_string()])
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()));
+}
+
+fn end(mut build: Child) -> (Option<i32>, String) {
+    let mut text = String::new();
+    if let Some(output) = build.stdout.as_mut() {
+        let _ = output.read_to_string(&mut text);
+    }
+    let status = build.wait().expect("the process was started here");
+    (status.code(), text)
+}
