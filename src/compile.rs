@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::manifest::{
-    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, graph, is_expression,
+    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, graph,
+    is_expression,
 };
 use crate::plan::{self, TableFacts};
 use crate::template::{

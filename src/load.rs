@@ -112,11 +112,10 @@ pub fn load(root: &Path, files: Files, request: &Request) -> Result<Loaded, Vec<
         invocation_id: request.invocation_id.clone(),
         flags: Arc::new(flags(&project.file, request)),
     });
-    let read = jinja
-        .read
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let read = [base, with_target, jinja]
+        .into_iter()
+        .flat_map(Jinja::into_read)
+        .collect();
     let (manifest, found) = manifest::build(&project, &macros, &invocation, &read);
     diagnostics.extend(found);
     let graph = match graph::build(&manifest) {
@@ -273,6 +272,11 @@ impl Jinja {
             scope,
             read: Mutex::default(),
         }
+    }
+
+    fn into_read(self) -> BTreeSet<String> {
+        let read = self.read.into_inner();
+        read.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,9 +9,12 @@ use crate::diagnostic::Code;
 use crate::{cli, project};
 
 fn check(page: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(page);
     if std::env::var_os("REFX_UPDATE").is_some() {
-        fs::create_dir_all(path.parent().expect("a page is in a folder")).expect("docs/ is writable");
+        fs::create_dir_all(path.parent().expect("a page is in a folder"))
+            .expect("docs/ is writable");
         fs::write(&path, expected).expect("docs/ is writable");
     }
     let written = fs::read_to_string(&path).unwrap_or_default();

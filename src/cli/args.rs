@@ -271,7 +271,10 @@ pub fn help() -> String {
     let section = |title: &str, help: clap::builder::StyledStr| {
         let help = help.to_string();
         let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
-        format!("\n## {title}\n\n```text\n{}\n```\n", lines.join("\n").trim_end())
+        format!(
+            "\n## {title}\n\n```text\n{}\n```\n",
+            lines.join("\n").trim_end()
+        )
     };
     let mut root = Arguments::command().term_width(100);
     let mut page = section("refx", root.render_long_help());
@@ -283,7 +286,10 @@ pub fn help() -> String {
         for flag in shared {
             own = own.mut_arg(flag, |flag| flag.hide(true));
         }
-        page.push_str(&section(&format!("refx {}", command.get_name()), own.render_long_help()));
+        page.push_str(&section(
+            &format!("refx {}", command.get_name()),
+            own.render_long_help(),
+        ));
     }
     page
 }

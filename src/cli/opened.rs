@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::Utc;
+use rayon::prelude::*;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -275,19 +276,19 @@ impl<'a> Opened<'a> {
     }
 
     /// `manifest.json` as a value.
-    pub fn artifact(&self, compiled: &BTreeMap<NodeId, Arc<str>>) -> Artifact {
+    pub fn artifact<'b>(&'b self, compiled: &'b BTreeMap<NodeId, Arc<str>>) -> Artifact<'b> {
         let compiled_root = format!("{}/compiled", self.loaded.project.file.target_path.value);
         let selectors = self.loaded.project.selectors.as_ref();
         let info = artifact::Info {
             invocation_id: self.settings.request.invocation_id.clone(),
             generated_at: Utc::now(),
             dbt_version: results::DBT_VERSION,
-            compiled_root: &compiled_root,
+            compiled_root,
             selectors: selectors.map(named_selectors).unwrap_or_default(),
-            seed_checksums: &self.seed_checksums(),
+            seed_checksums: self.seed_checksums(),
         };
         let macros = self.loaded.macros.definitions();
-        artifact::artifact(&self.loaded.manifest, macros, compiled, &info)
+        artifact::artifact(&self.loaded.manifest, macros, compiled, info)
     }
 
     /// SHA-256 of the seeds' files. One that cannot be read has none: loading it will say why.
@@ -307,27 +308,28 @@ impl<'a> Opened<'a> {
     /// Writes `manifest.json`.
     pub fn write_manifest(&self, compiled: &BTreeMap<NodeId, Arc<str>>) -> anyhow::Result<()> {
         let path = self.artifacts().join("manifest.json");
-        let redact = |text: &str| template::redact(text).into_owned();
-        results::write_json(&path, &self.artifact(compiled), &redact)
+        results::write_json(&path, &self.artifact(compiled), template::redactor())
             .with_context(|| format!("`{}` cannot be written", path.display()))
     }
 
     /// Writes the SQL of nodes under `compiled/`, each where its file is in the project.
     pub fn write_compiled(&self, compiled: &BTreeMap<NodeId, Arc<str>>) -> anyhow::Result<()> {
-        for (id, sql) in compiled {
-            let Some(node) = self.loaded.manifest.get(id) else {
-                continue;
-            };
-            let path = self.compiled_path(node);
+        // Tests may share a name, and so a file.
+        let files: BTreeMap<PathBuf, &str> = compiled
+            .iter()
+            .filter_map(|(id, sql)| {
+                Some((self.compiled_path(self.loaded.manifest.get(id)?), &**sql))
+            })
+            .collect();
+        files.par_iter().try_for_each(|(path, sql)| {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder)
                     .with_context(|| format!("`{}` cannot be made", folder.display()))?;
             }
             let text = template::redact(sql).into_owned();
-            std::fs::write(&path, text + "\n")
-                .with_context(|| format!("`{}` cannot be written", path.display()))?;
-        }
-        Ok(())
+            std::fs::write(path, text + "\n")
+                .with_context(|| format!("`{}` cannot be written", path.display()))
+        })
     }
 
     /// dbt's place of a compiled file: `compiled/<project>/<file>`, tests of a properties file in a

@@ -38,6 +38,13 @@ pub enum Error {
         /// Up to five of the keys.
         samples: Vec<String>,
     },
+    /// Conditions of the merge hide rows whose keys come again: these would be inserted a second time.
+    #[error("`incremental_predicates` leave out {} whose {key} the model gives again", counted(*rows, "row", "rows"))]
+    HiddenKey {
+        /// The columns in backticks.
+        key: String,
+        rows: u64,
+    },
     /// The rows do not fit the table.
     #[error("{message}")]
     Schema {
@@ -137,16 +144,17 @@ impl Error {
                 .help("filter these rows out in the model, or correct the primary key"),
             Error::DuplicateKey { samples, .. } => with_samples(told(Code::DuplicateKey), samples)
                 .help("deduplicate in the model, or add the missing column to the primary key"),
+            Error::HiddenKey { .. } => told(Code::DuplicateKey)
+                .help("widen the condition until it holds for every row that may come again"),
             Error::Schema { help, .. } => told(Code::SchemaMismatch).help(help),
             Error::Io { help, .. } => match help {
                 Some(help) => told(Code::TableFailed).help(help),
                 None => told(Code::TableFailed),
             },
-            Error::Corrupt { .. } => told(Code::TableFailed)
-                .help(
-                    "nothing was written; restore its files, or move its folder away and run again: \
+            Error::Corrupt { .. } => told(Code::TableFailed).help(
+                "nothing was written; restore its files, or move its folder away and run again: \
                      the table is built anew",
-                ),
+            ),
         }
     }
 }
@@ -255,7 +263,11 @@ fn hidden(error: &DeltaTableError, location: String) -> Error {
     }
     let text = error.to_string();
     // Where backtraces are asked for, the log's reader writes them into its messages.
-    let text = text.lines().next().unwrap_or_default().trim_end_matches('.');
+    let text = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
     let text = text
         .trim_start_matches("Kernel error: ")
         .trim_start_matches("Generic DeltaTable error: ")

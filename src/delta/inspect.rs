@@ -152,7 +152,8 @@ pub(super) async fn open(
     let told = |error| Error::from_delta(error, location);
     if !table.verify_deltatable_existence().await.map_err(told)? {
         // A checkpoint is spoken of where there was a table.
-        let spoken_of = |path: std::path::PathBuf| path.join("_delta_log/_last_checkpoint").exists();
+        let spoken_of =
+            |path: std::path::PathBuf| path.join("_delta_log/_last_checkpoint").exists();
         return match location.path().is_some_and(spoken_of) {
             true => Err(without_log(location)),
             false => Ok(None),

@@ -155,14 +155,9 @@ async fn condition(
     let count = hidden.clone().count().await.map_err(engine::Error::from)? as u64;
     if count > 0 {
         let key = change.fit.key.iter().map(|column| format!("`{column}`"));
-        return Err(Error::DuplicateKey {
+        return Err(Error::HiddenKey {
             key: key.collect::<Vec<_>>().join(", "),
-            keys: count,
-            rows: count * 2,
-            samples: vec![
-                "`incremental_predicates` leave out rows of the table that have these keys"
-                    .to_owned(),
-            ],
+            rows: count,
         });
     }
     // They hold for all that matches, so that they only spare deltalake files to read.

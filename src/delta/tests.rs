@@ -533,10 +533,7 @@ async fn predicates_limit_the_match_and_never_double_a_key() {
         .write(&pairs("(1, 11)"), action("target.v >= 20"))
         .await
         .unwrap_err();
-    assert!(
-        matches!(error, Error::DuplicateKey { keys: 1, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::HiddenKey { rows: 1, .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,7 +80,9 @@ pub(super) async fn infer(
             Kind::Source,
             format!("`{}` is empty", shown(&source.locations[0])),
         )
-        .help("check that the data has been delivered; a CSV file begins with its columns' names"));
+        .help(
+            "check that the data has been delivered; a CSV file begins with its columns' names",
+        ));
     }
     if let (Some(delimiter), [only]) = (other_delimiter(source, &merged), merged.as_slice()) {
         return Err(Error::new(
@@ -101,7 +103,10 @@ pub(super) async fn infer(
 /// The columns of a file are told apart by their names.
 fn named_once(file: &str, schema: &Schema) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    let twice = schema.fields().iter().find(|field| !seen.insert(field.name()));
+    let twice = schema
+        .fields()
+        .iter()
+        .find(|field| !seen.insert(field.name()));
     let what = match twice {
         None => return Ok(()),
         Some(field) if field.name().is_empty() => "several columns have no name".to_owned(),
@@ -170,6 +175,18 @@ fn wider(left: &DataType, right: &DataType) -> Option<DataType> {
         }
         _ => None,
     }
+}
+
+/// Files without a header have the declared columns in their order, where all are declared.
+pub(super) fn named_in_order(schema: &SchemaRef, declared: &[(String, DataType)]) -> SchemaRef {
+    if schema.fields().len() != declared.len() {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().zip(declared);
+    let fields: Vec<Field> = fields
+        .map(|(field, (name, _))| field.as_ref().clone().with_name(name))
+        .collect();
+    Arc::new(Schema::new(fields))
 }
 
 /// Lays the declared types over the found ones. Columns with a format of their own are read as text.

@@ -235,7 +235,9 @@ pub(crate) fn plain_io(error: &std::io::Error) -> String {
         ErrorKind::StorageFull => "no space left on the disk".to_owned(),
         ErrorKind::QuotaExceeded => "the disk quota is used up".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "a file stands where a folder belongs".to_owned(),
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file stands where a folder belongs".to_owned()
+        }
         ErrorKind::IsADirectory => "a folder stands where a file belongs".to_owned(),
         _ => error.to_string(),
     }

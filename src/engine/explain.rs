@@ -155,10 +155,11 @@ fn names(error: &SchemaError) -> Error {
             let name = field.name.clone();
             Error::new(
                 Kind::Ambiguous,
-                format!("more than one table has a column named `{name}`"),
+                format!("more than one column is named `{name}`"),
             )
             .help(format!(
-                "say which one is meant, with the table's alias: `alias.{name}`"
+                "say which one is meant, with the table's alias: `alias.{name}`, or name one of \
+                 them otherwise with `as`"
             ))
             .written(name)
         }

@@ -127,7 +127,7 @@ pub(super) fn missing(location: &str) -> Error {
         Kind::Source,
         format!("nothing found at `{}`", shown(location)),
     )
-        .help("check the `location` of the source, and that the data has been delivered")
+    .help("check the `location` of the source, and that the data has been delivered")
 }
 
 /// The format that a path's ending tells, a compression's ending aside.

@@ -98,7 +98,12 @@ impl Engine {
 fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
     let limit = memory_limit(settings);
     let pool = memory::SharedPool::new(limit);
-    let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(u64::MAX / 2);
+    // A sort merges as many spilled files at once as memory holds, and would leave none to what puts
+    // its partitions together; wide rows take some megabytes for each file.
+    let files_merged = (limit / threads(settings) / (16 << 20)).clamp(2, 64);
+    let mut disk = DiskManagerBuilder::default()
+        .with_max_temp_directory_size(u64::MAX / 2)
+        .with_max_spill_merge_fan_in(files_merged);
     if let Some(directory) = &settings.spill_directory {
         std::fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
         // The first query that spills would be the first to tell.
@@ -132,12 +137,16 @@ fn memory_limit(settings: &Settings) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-fn config(settings: &Settings) -> SessionConfig {
-    let threads = settings
+fn threads(settings: &Settings) -> usize {
+    settings
         .threads
         .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
         .unwrap_or(1)
-        .max(1);
+        .max(1)
+}
+
+fn config(settings: &Settings) -> SessionConfig {
+    let threads = threads(settings);
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_information_schema(true)
@@ -146,7 +155,7 @@ fn config(settings: &Settings) -> SessionConfig {
     // Merging holds batches of every spilled file at once.
     let limit = memory_limit(settings);
     if limit < 512 << 20 {
-        config = config.with_batch_size(if limit < 256 << 20 { 2048 } else { 4096 });
+        config = config.with_batch_size(if limit < 256 << 20 { 1024 } else { 4096 });
     }
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;

@@ -17,7 +17,9 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use futures::{StreamExt, TryStreamExt};
 
-use super::columns::{declare, formatted, hive_partitions, infer, plain, with_formats};
+use super::columns::{
+    declare, formatted, hive_partitions, infer, named_in_order, plain, with_formats,
+};
 use super::files::{
     Listed, ending, files_at, format_of, is_folder, listed, missing, shown, split_compression,
 };
@@ -72,6 +74,8 @@ pub struct SourceOptions {
     pub array: Option<bool>,
     /// Columns whose types are declared in SQL's words; the others are inferred.
     pub columns: Vec<(String, String)>,
+    /// The same for columns that the files may lack: types given to many files at once.
+    pub columns_if_there: Vec<(String, String)>,
     /// Folder levels of the form `key=value`; found by themselves when absent.
     pub partition_columns: Option<Vec<(String, String)>>,
 }
@@ -100,8 +104,17 @@ impl Session {
         let locations = self.locate(source)?;
         let listed = listed(&state, source, format, &locations).await?;
         let reader = reader(source, format, &listed)?;
-        let declared = self.declared(&source.options.columns).await?;
+        let mut declared = self.declared(&source.options.columns).await?;
         let schema = infer(&state, &listed, reader.as_ref(), source).await?;
+        let schema = match source.options.header {
+            Some(false) => named_in_order(&schema, &declared),
+            _ => schema,
+        };
+        let more = self.declared(&source.options.columns_if_there).await?;
+        declared.extend(more.into_iter().filter(|(name, _)| {
+            let mut fields = schema.fields().iter();
+            fields.any(|field| field.name().eq_ignore_ascii_case(name))
+        }));
         let schema = declare(&schema, &declared, &source.options, format)?;
         if matches!(format, Format::Csv | Format::Json) {
             self.remember_text(&listed, &schema, source.options.header.unwrap_or(true));

@@ -19,7 +19,7 @@ use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::DiskManager;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SpillFile, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
@@ -27,8 +27,12 @@ use futures::TryStreamExt;
 
 use super::Error;
 
-/// Bytes of one staged result that stay in memory.
+/// Bytes of one staged result that stay in memory, where the run's limit is not a small one.
 const IN_MEMORY: usize = 64 << 20;
+
+/// The part of the run's memory that one staged result may hold: what the query sorts and joins
+/// with comes first.
+const SHARE: usize = 16;
 
 /// The rows of a query, on disk or in memory, readable any number of times.
 pub(crate) struct Staged {
@@ -115,11 +119,16 @@ pub(super) async fn stage(
         rows: progress,
         bytes: AtomicU64::new(0),
     });
+    let in_memory = match runtime.memory_pool.memory_limit() {
+        MemoryLimit::Finite(limit) => IN_MEMORY.min(limit / SHARE),
+        _ => IN_MEMORY,
+    };
     let mut tasks = tokio::task::JoinSet::new();
     for (index, rows) in partitions.into_iter().enumerate() {
         let one = OnePartition {
             schema: schema.clone(),
             held: Arc::clone(&held),
+            in_memory,
             counters: Arc::clone(&counters),
             disk: Arc::clone(&runtime.disk_manager),
         };
@@ -151,6 +160,8 @@ struct Counters {
 struct OnePartition {
     schema: SchemaRef,
     held: Arc<MemoryReservation>,
+    /// Bytes that all partitions may hold together.
+    in_memory: usize,
     counters: Arc<Counters>,
     disk: Arc<DiskManager>,
 }
@@ -167,7 +178,8 @@ impl OnePartition {
             let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())?;
             let bytes = batch.get_array_memory_size();
             self.count(&batch, bytes);
-            let fits = self.held.size() + bytes <= IN_MEMORY && self.held.try_grow(bytes).is_ok();
+            let fits =
+                self.held.size() + bytes <= self.in_memory && self.held.try_grow(bytes).is_ok();
             batches.push(batch);
             if !fits {
                 let part = self.keep_on_disk(batches, rows).await;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use self::scribe::Scribe;
@@ -20,36 +20,36 @@ use crate::template::MacroDefinition;
 
 /// What the file says beside the manifest.
 #[derive(Clone, Debug)]
-pub struct Info<'a> {
+pub struct Info {
     pub invocation_id: Arc<str>,
     pub generated_at: DateTime<Utc>,
     /// dbt-core's version that the file is like.
-    pub dbt_version: &'a str,
+    pub dbt_version: &'static str,
     /// The folder of compiled SQL, relative to the project: `.refx/compiled`.
-    pub compiled_root: &'a str,
+    pub compiled_root: String,
     /// The definitions of `selectors.yml`, by name.
     pub selectors: Map<String, Value>,
     /// SHA-256 of the seeds' files, in hexadecimal, where they were read.
-    pub seed_checksums: &'a BTreeMap<NodeId, String>,
+    pub seed_checksums: BTreeMap<NodeId, String>,
 }
 
 /// The content of `manifest.json`.
 #[derive(Debug, Serialize)]
-pub struct Artifact {
+pub struct Artifact<'a> {
     metadata: Metadata,
     /// Models, seeds, tests and analyses.
-    nodes: BTreeMap<String, Entry>,
-    sources: BTreeMap<String, Entry>,
+    nodes: Entries<'a>,
+    sources: Entries<'a>,
     macros: BTreeMap<String, Value>,
     docs: BTreeMap<String, Value>,
-    exposures: BTreeMap<String, Entry>,
+    exposures: Entries<'a>,
     metrics: Empty,
     groups: BTreeMap<String, Value>,
     selectors: Map<String, Value>,
-    disabled: BTreeMap<String, Vec<Entry>>,
-    parent_map: BTreeMap<String, Vec<String>>,
-    child_map: BTreeMap<String, Vec<String>>,
-    group_map: BTreeMap<String, Vec<String>>,
+    disabled: BTreeMap<&'a str, Vec<Entry>>,
+    parent_map: Neighbours<'a>,
+    child_map: Neighbours<'a>,
+    group_map: Neighbours<'a>,
     saved_queries: Empty,
     semantic_models: Empty,
     unit_tests: Empty,
@@ -57,6 +57,24 @@ pub struct Artifact {
 
 /// What dbt has and refx does not.
 type Empty = BTreeMap<String, Value>;
+
+/// Ids by an id, or by the name of a group.
+type Neighbours<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
+/// The entries of nodes by their ids, each made when it is written: all of them at once would take
+/// many times the memory of the file.
+#[derive(Debug)]
+struct Entries<'a> {
+    scribe: Arc<Scribe<'a>>,
+    nodes: Vec<&'a Node>,
+}
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries = self.nodes.iter();
+        serializer.collect_map(entries.map(|node| (node.id().as_str(), self.scribe.entry(node))))
+    }
+}
 
 #[derive(Debug, Serialize)]
 struct Metadata {
@@ -233,22 +251,30 @@ struct DependsOn {
 
 /// The file of a manifest. `compiled` holds the SQL of the nodes that were compiled.
 pub fn artifact<'a>(
-    manifest: &Manifest,
+    manifest: &'a Manifest,
     macros: impl IntoIterator<Item = &'a MacroDefinition>,
-    compiled: &BTreeMap<NodeId, Arc<str>>,
-    info: &Info<'_>,
-) -> Artifact {
-    let scribe = Scribe {
+    compiled: &'a BTreeMap<NodeId, Arc<str>>,
+    info: Info,
+) -> Artifact<'a> {
+    let scribe = Arc::new(Scribe {
         manifest,
         compiled,
-        info,
         created_at: info.generated_at.timestamp_micros() as f64 / 1e6,
+        info,
+    });
+    let entries = |is_one: fn(&Node) -> bool| Entries {
+        scribe: Arc::clone(&scribe),
+        nodes: manifest
+            .nodes
+            .values()
+            .filter(|node| is_one(node))
+            .collect(),
     };
     let (parent_map, child_map) = neighbours(manifest);
-    let mut artifact = Artifact {
+    Artifact {
         metadata: scribe.metadata(),
-        nodes: BTreeMap::new(),
-        sources: BTreeMap::new(),
+        nodes: entries(|node| !matches!(node, Node::Source(_) | Node::Exposure(_))),
+        sources: entries(|node| matches!(node, Node::Source(_))),
         macros: macros
             .into_iter()
             .map(|definition| {
@@ -259,14 +285,14 @@ pub fn artifact<'a>(
             })
             .collect(),
         docs: scribe.docs(),
-        exposures: BTreeMap::new(),
+        exposures: entries(|node| matches!(node, Node::Exposure(_))),
         metrics: Empty::new(),
         groups: scribe.groups(),
-        selectors: info.selectors.clone(),
+        selectors: scribe.info.selectors.clone(),
         disabled: manifest
             .disabled
             .values()
-            .map(|node| (node.id().to_string(), vec![scribe.entry(node)]))
+            .map(|node| (node.id().as_str(), vec![scribe.entry(node)]))
             .collect(),
         parent_map,
         child_map,
@@ -274,25 +300,14 @@ pub fn artifact<'a>(
         saved_queries: Empty::new(),
         semantic_models: Empty::new(),
         unit_tests: Empty::new(),
-    };
-    for (id, node) in &manifest.nodes {
-        let entries = match node {
-            Node::Source(_) => &mut artifact.sources,
-            Node::Exposure(_) => &mut artifact.exposures,
-            _ => &mut artifact.nodes,
-        };
-        entries.insert(id.to_string(), scribe.entry(node));
     }
-    artifact
 }
 
-impl Artifact {
+impl Artifact<'_> {
     /// The entry of a node, for `refx ls --output json`.
     pub fn entry(&self, id: &NodeId) -> Map<String, Value> {
-        let id = id.as_str();
-        let entry = [&self.nodes, &self.sources, &self.exposures]
-            .into_iter()
-            .find_map(|entries| entries.get(id));
+        let scribe = &self.nodes.scribe;
+        let entry = scribe.manifest.get(id).map(|node| scribe.entry(node));
         match entry.and_then(|entry| serde_json::to_value(entry).ok()) {
             Some(Value::Object(entry)) => entry,
             _ => Map::new(),
@@ -301,40 +316,31 @@ impl Artifact {
 }
 
 /// Who each node reads and is read by, in order of id. Every node has its entry in both.
-fn neighbours(
-    manifest: &Manifest,
-) -> (BTreeMap<String, Vec<String>>, BTreeMap<String, Vec<String>>) {
-    let mut parents: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut children: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn neighbours(manifest: &Manifest) -> (Neighbours<'_>, Neighbours<'_>) {
+    let (mut parents, mut children) = (Neighbours::new(), Neighbours::new());
     for (id, node) in &manifest.nodes {
-        let mut reads: Vec<&NodeId> = node.common().depends_on.iter().collect();
+        let mut reads: Vec<&str> = node
+            .common()
+            .depends_on
+            .iter()
+            .map(NodeId::as_str)
+            .collect();
         reads.sort_unstable();
-        children.entry(id.to_string()).or_default();
+        children.entry(id.as_str()).or_default();
         for parent in &reads {
-            children
-                .entry(parent.to_string())
-                .or_default()
-                .push(id.to_string());
+            children.entry(parent).or_default().push(id.as_str());
         }
-        parents.insert(
-            id.to_string(),
-            reads.iter().map(ToString::to_string).collect(),
-        );
+        parents.insert(id.as_str(), reads);
     }
     (parents, children)
 }
 
-fn group_map(manifest: &Manifest) -> BTreeMap<String, Vec<String>> {
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for name in manifest.groups.keys() {
-        groups.insert(name.clone(), Vec::new());
-    }
+fn group_map(manifest: &Manifest) -> Neighbours<'_> {
+    let names = manifest.groups.keys();
+    let mut groups: Neighbours<'_> = names.map(|name| (name.as_str(), Vec::new())).collect();
     for (id, node) in &manifest.nodes {
         if let Some(group) = &node.common().group {
-            groups
-                .entry(group.clone())
-                .or_default()
-                .push(id.to_string());
+            groups.entry(group.as_str()).or_default().push(id.as_str());
         }
     }
     groups

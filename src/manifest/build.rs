@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::project::{ModelProperties, Project, Spanned};
-use crate::template::{
-    self, Calls, Host, Macros, Relation, Source as Text,
-};
+use crate::template::{self, Calls, Host, Macros, Relation, Source as Text};
 
 use super::described::Described;
 use super::settings::Settings;

@@ -24,7 +24,12 @@ impl Builder<'_> {
                 Err(diagnostic) => self.diagnostics.push(diagnostic),
             }
         }
-        for entry in self.project.properties.iter().flat_map(|file| &file.snapshots) {
+        for entry in self
+            .project
+            .properties
+            .iter()
+            .flat_map(|file| &file.snapshots)
+        {
             let name = entry.name.value.clone();
             names.entry(name).or_insert_with(|| entry.name.span.clone());
         }
@@ -47,7 +52,11 @@ impl Builder<'_> {
 
     /// Warns of unit tests.
     pub(super) fn unit_tests(&mut self) {
-        let mut tests = self.project.properties.iter().flat_map(|file| &file.unit_tests);
+        let mut tests = self
+            .project
+            .properties
+            .iter()
+            .flat_map(|file| &file.unit_tests);
         let Some(first) = tests.next() else { return };
         let message = match 1 + tests.count() {
             1 => "1 unit test is not run".to_string(),

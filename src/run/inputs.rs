@@ -139,13 +139,13 @@ impl Inputs {
             delta::register_source(session, &name(&source.relation), &table, options).await
         };
         registered.await.map_err(|error| {
-                let diagnostic = error.into_diagnostic();
-                Diagnostic {
-                    code: Code::UnreadableSource,
-                    ..diagnostic
-                }
-                .at(place.span.clone())
-            })
+            let diagnostic = error.into_diagnostic();
+            Diagnostic {
+                code: Code::UnreadableSource,
+                ..diagnostic
+            }
+            .at(place.span.clone())
+        })
     }
 
     /// The version at which the run reads a source that is a Delta table: the one that the first of

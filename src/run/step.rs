@@ -12,7 +12,7 @@ use crate::compile;
 use crate::delta::{self, Merge, OnSchemaChange, PrimaryKey, UpdateColumns, Write};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
-use crate::manifest::{Model, Node, NodeId, Seed};
+use crate::manifest::{Materialization, Model, Node, NodeId, Seed, Strategy};
 use crate::plan::{self, Action, Step};
 use crate::project::config;
 
@@ -177,13 +177,15 @@ async fn run_seed(job: &Job, node: &Node, seed: &Seed) -> Result<Ended, Diagnost
         .delimiter
         .as_ref()
         .and_then(|text| text.value.chars().next());
-    let columns = seed.config.column_types.iter().flatten();
+    // A type that the project file gives to a whole folder is for the seeds that have the column.
+    let (of_folder, columns): (Vec<_>, Vec<_>) = (seed.config.column_types.iter().flatten())
+        .map(|(name, data_type)| (data_type, (name.clone(), data_type.value.clone())))
+        .partition(|(data_type, _)| data_type.span.file.ends_with("project.yml"));
     let source = SourceTable {
         options: SourceOptions {
             delimiter,
-            columns: columns
-                .map(|(name, data_type)| (name.clone(), data_type.value.clone()))
-                .collect(),
+            columns: columns.into_iter().map(|(_, column)| column).collect(),
+            columns_if_there: of_folder.into_iter().map(|(_, column)| column).collect(),
             ..SourceOptions::default()
         },
         ..SourceTable::at(inputs.path(&seed.common.path))
@@ -244,7 +246,17 @@ fn action(step: &Step, model: &Model) -> Option<delta::Action> {
             predicates: predicates.map(|text| text.value.clone()).collect(),
         })
     };
-    match (&step.action, key) {
+    let planned = match (&step.action, &model.materialization) {
+        // Another run may make the table meanwhile, and its rows are not to be lost.
+        (Action::Create, Materialization::Incremental(strategy)) => match strategy {
+            Strategy::Merge => &Action::Merge,
+            Strategy::Append => &Action::Append,
+            Strategy::DeleteInsert => &Action::DeleteInsert,
+            Strategy::InsertOverwrite => &Action::InsertOverwrite,
+        },
+        (planned, _) => planned,
+    };
+    match (planned, key) {
         (Action::View | Action::Ephemeral | Action::Seed | Action::Test, _) => None,
         (Action::Create | Action::Replace, key) => Some(delta::Action::Overwrite { key }),
         (Action::Append, key) => Some(delta::Action::Append { key }),
@@ -333,12 +345,17 @@ fn commit_info(job: &Job, node: &Node) -> BTreeMap<String, Value> {
     ])
 }
 
-/// Where an error of the table is shown: one about keys at the key's declaration.
+/// Where an error of the table is shown: one about the key at the key's declaration.
 fn place(error: &delta::Error, model: &Model, node: &Node) -> Span {
-    match (error, &model.config.primary_key) {
-        (delta::Error::NullKey { .. } | delta::Error::DuplicateKey { .. }, Some(key)) => {
-            key.span.clone()
-        }
+    let of_key = match error {
+        delta::Error::NullKey { .. } | delta::Error::DuplicateKey { .. } => true,
+        delta::Error::Schema { column, .. } => column
+            .as_ref()
+            .is_some_and(|column| model.primary_key.contains(column)),
+        _ => false,
+    };
+    match &model.config.primary_key {
+        Some(key) if of_key => key.span.clone(),
         _ => node.common().span.clone(),
     }
 }

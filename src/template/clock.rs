@@ -135,7 +135,10 @@ impl Moment {
                 Value::from_object(Moment { at, ..*self })
             }
             "astimezone" => Value::from_object(Moment { utc: true, ..*self }),
-            "__sub__" if let [other] = args && let Some(other) = instant(other) => {
+            "__sub__"
+                if let [other] = args
+                    && let Some(other) = instant(other) =>
+            {
                 Value::from_object(Delta(self.at - other))
             }
             "__add__" | "__sub__" => {
@@ -296,7 +299,10 @@ impl Object for Date {
                 let day = number(day, unsigned(self.0.day()))?;
                 Value::from_object(Date(moment([year, month, day, 0, 0, 0, 0])?.date()))
             }
-            "__sub__" if let [other] = args && let Some(other) = instant(other) => {
+            "__sub__"
+                if let [other] = args
+                    && let Some(other) = instant(other) =>
+            {
                 Value::from_object(Delta(at - other))
             }
             "__add__" | "__sub__" => {

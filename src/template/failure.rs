@@ -11,7 +11,7 @@ use std::sync::Arc;
 use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
 
-use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Related, Span};
 
 use super::Source;
 use super::rewrite::Rewritten;
@@ -166,7 +166,14 @@ pub(super) fn diagnose(error: &Error, known: &dyn Known) -> Diagnostic {
                 diagnostic.notes.push(LEFT_OUT.into());
             }
         }
-        diagnostic = diagnostic.related(span, format!("in this call of `{called}`"));
+        let call = Related {
+            span,
+            message: format!("in this call of `{called}`"),
+        };
+        // A macro that calls itself says so once.
+        if diagnostic.related.last() != Some(&call) {
+            diagnostic.related.push(call);
+        }
     }
     diagnostic
 }
@@ -277,6 +284,10 @@ fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
                 format!("{what}: {detail}")
             };
             Diagnostic::error(Code::MacroArgument, message)
+        }
+        ErrorKind::InvalidOperation if detail == "recursion limit exceeded" => {
+            Diagnostic::error(Code::JinjaError, "macros call each other without end")
+                .help("let one of them stop: `{% if … %}` round its call")
         }
         kind if detail.is_empty() => Diagnostic::error(Code::JinjaError, kind.to_string()),
         ErrorKind::InvalidOperation | ErrorKind::UnknownMethod => {

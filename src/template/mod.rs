@@ -50,6 +50,7 @@ pub use relation::{Column, Relation, RelationKind};
 pub use render::{Rendered, call, render, render_value};
 pub use scope::{
     Answer, Argument, EnvironmentVars, Host, RefCall, Scope, Undefined, Vars, is_secret, redact,
+    redactor,
 };
 pub use spans::SpanMap;
 

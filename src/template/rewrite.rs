@@ -190,7 +190,7 @@ fn operators(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
     for (index, token) in tokens.iter().enumerate().skip(1) {
         let right = operand(source, &tokens[index + 1..]);
         let Some(last) = right.last() else { continue };
-        let delta = right.iter().any(|token| token.is(source, "timedelta"));
+        let delta = (right.iter()).any(|token| token.text(source) == "timedelta");
         let rest = &tokens[index + 1 + right.len()..];
         let method = match token.text(source) {
             "+" if delta => "__add__",

@@ -183,6 +183,12 @@ pub fn redact(text: &str) -> std::borrow::Cow<'_, str> {
     text
 }
 
+/// [`redact`], where a secret was read at all.
+pub fn redactor() -> Option<fn(&str) -> String> {
+    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    (!secrets.is_empty()).then_some(|text| redact(text).into_owned())
+}
+
 /// A call of `ref()`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RefCall {

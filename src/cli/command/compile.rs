@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::cli::args::CompileArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
 use crate::cli::{Exit, refuse};
-use crate::compile;
+use crate::compile::{self, Compiled};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Node, NodeId, ResourceType};
 use crate::run::{Job, Live};
@@ -64,13 +66,19 @@ pub(crate) async fn compile(
     };
     let mut compiled: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
     let mut failures = Vec::new();
-    for id in opened.graph.order().iter().filter(|id| nodes.contains(id)) {
-        let Some(node) = opened.loaded.manifest.get(id) else {
-            continue;
-        };
-        match one(&job, node).await {
+    let order = opened.graph.order().iter();
+    let picked: Vec<&Node> = order
+        .filter(|id| nodes.contains(id))
+        .filter_map(|id| opened.loaded.manifest.get(id))
+        .collect();
+    let rendered: Vec<_> = picked
+        .par_iter()
+        .map(|node| compile::render(&job.house, node, None))
+        .collect();
+    for (node, rendered) in picked.into_iter().zip(rendered) {
+        match one(&job, node, rendered).await {
             Ok(sql) => {
-                compiled.insert(id.clone(), sql);
+                compiled.insert(node.id().clone(), sql);
             }
             Err(diagnostic) => failures.push(diagnostic),
         }
@@ -108,9 +116,14 @@ pub(crate) async fn compile(
     })
 }
 
-/// The SQL of a node. Tables are opened only for templates that query: others need none.
-async fn one(job: &Job, node: &Node) -> Result<Arc<str>, Diagnostic> {
-    let sql = match compile::render(&job.house, node, None) {
+/// The SQL of a node, given what it came to without queries. Tables are opened only for templates
+/// that query: others need none.
+async fn one(
+    job: &Job,
+    node: &Node,
+    rendered: Result<Compiled, Diagnostic>,
+) -> Result<Arc<str>, Diagnostic> {
+    let sql = match rendered {
         Ok(compiled) => Ok(compiled.sql),
         Err(without) => match job.session(node).await {
             Ok(session) => {

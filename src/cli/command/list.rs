@@ -23,12 +23,12 @@ pub(crate) fn list(report: Report, settings: &Settings, flags: &LsArgs) -> anyho
     };
     let manifest = &opened.loaded.manifest;
     let listed = nodes.iter().filter_map(|id| manifest.get(id));
-    let artifact = OnceCell::new();
+    let (artifact, uncompiled) = (OnceCell::new(), BTreeMap::new());
     opened
         .report
         .list(listed, flags.output, &flags.output_keys, &|id| {
             artifact
-                .get_or_init(|| opened.artifact(&BTreeMap::new()))
+                .get_or_init(|| opened.artifact(&uncompiled))
                 .entry(id)
         });
     Ok(Exit::Done)

@@ -24,7 +24,7 @@ pub(crate) fn parse(report: Report, settings: &Settings) -> anyhow::Result<Exit>
         count(project.models.len() as u64, "model"),
         count(project.seeds.len() as u64, "seed"),
         count(tests.count() as u64, "test"),
-        count(project.macros.len() as u64, "file of macros"),
+        count(project.macros.len() as u64, "macro file"),
     ));
     Ok(Exit::Done)
 }

@@ -135,8 +135,7 @@ fn keep(
     };
     let artifact = results::artifact(&done.steps, &opened.loaded.manifest, &info);
     let path = opened.artifacts().join("run_results.json");
-    let redact = |text: &str| template::redact(text).into_owned();
-    results::write_json(&path, &artifact, &redact)
+    results::write_json(&path, &artifact, template::redactor())
         .with_context(|| format!("`{}` cannot be written", path.display()))
 }
 

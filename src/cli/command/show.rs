@@ -48,7 +48,12 @@ pub(crate) async fn show(
         let mut nodes = nodes.into_iter();
         shown = nodes.next();
         match (&shown, nodes.len()) {
-            (None, _) => return Ok(Exit::CouldNotRun),
+            (None, _) => {
+                let diagnostic =
+                    Diagnostic::error(Code::EmptySelection, "the selection picks nothing to show")
+                        .help("`refx ls --resource-type model source test` lists what there is");
+                return Ok(refuse(&opened.report, diagnostic));
+            }
             (Some(_), 0) => {}
             (Some(_), others) => {
                 let diagnostic = Diagnostic::error(

@@ -19,10 +19,11 @@ use crate::project::{ColumnProperties, Constraint, ConstraintKind};
 use crate::template::{MacroDefinition, Relation};
 
 /// What every entry is written from.
+#[derive(Debug)]
 pub(super) struct Scribe<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) compiled: &'a BTreeMap<NodeId, Arc<str>>,
-    pub(super) info: &'a Info<'a>,
+    pub(super) info: Info,
     pub(super) created_at: f64,
 }
 

@@ -364,6 +364,17 @@ fn modules() {
         "2024-02-29",
     );
     check(
+        "{{ run_started_at.date() - modules.datetime.timedelta(days=1) }} \
+         {{ (run_started_at + modules.datetime.timedelta(hours=1)).strftime('%H:%M') }} \
+         {% set first = modules.datetime.date(2024, 2, 1) %}\
+         {{ (modules.datetime.date(2024, 3, 1) - first).days }}",
+        "2024-08-31 13:30 29",
+    );
+    check(
+        "{{ '%s' % 'a' }} {{ '%s-%03d' % ('a', [7][0]) }} {{ 7 % 4 }} {{ 7 - 4 }}",
+        "a a-007 3 3",
+    );
+    check(
         "{{ modules.itertools.product([1, 2], 'ab') | list | length }}{{ modules.itertools.combinations([1, 2, 3], 2) }}",
         "4[(1, 2), (1, 3), (2, 3)]",
     );
@@ -481,7 +492,7 @@ fn util_macros() {
     );
     check(
         "{{ dbt.dateadd('week', -1, 'x') }}",
-        "x + ((-1) * 7) * interval '1 day'",
+        "(x + cast(cast(-1 as varchar) || ' week' as interval))",
     );
     check(
         "{{ dbt.concat(['a', 'b']) }} {{ dbt.type_string() }} {{ type_int() }}",

@@ -2,6 +2,6 @@
 select a.id{% for i in range(10) %}, t{{ i }}.text as text_{{ i }}{% endfor %}
 from {{ ref('grouped') }} as a
 {% for i in range(10) -%}
-left join (select * from {{ ref('grouped') }} where id < 20000) as t{{ i }} on t{{ i }}.id = a.id
+left join (select * from {{ ref('grouped') }} where id < 1000) as t{{ i }} on t{{ i }}.id = a.id
 {% endfor -%}
-where a.id < 20000
+where a.id < 1000
