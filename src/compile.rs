@@ -21,9 +21,9 @@ use crate::template::{
     Source as Text, SpanMap,
 };
 
-/// What compilation needs of the house, shared by all nodes of an invocation.
+/// What compilation rests on, shared by all nodes of an invocation.
 #[derive(Clone, Debug)]
-pub struct House {
+pub struct Basis {
     pub manifest: Arc<Manifest>,
     pub macros: Arc<Macros>,
     pub invocation: Arc<Invocation>,
@@ -131,25 +131,25 @@ fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
 /// # Errors
 /// The diagnostic of the template; [`Code::Unsupported`] for nodes that have no SQL.
 pub fn render(
-    house: &House,
+    basis: &Basis,
     node: &Node,
     queries: Option<Arc<dyn Queries>>,
 ) -> Result<Compiled, Diagnostic> {
     match node {
         Node::Model(model) => {
             let source = Text::whole(model.common.path.clone(), model.text.clone());
-            text(house, Some(node), &source, queries)
+            text(basis, Some(node), &source, queries)
         }
         Node::Analysis(analysis) => {
             let source = Text::whole(analysis.common.path.clone(), analysis.text.clone());
-            text(house, Some(node), &source, queries)
+            text(basis, Some(node), &source, queries)
         }
         Node::Test(test) => match &test.kind {
             TestKind::Singular { text: sql } => {
                 let source = Text::whole(test.common.path.clone(), sql.clone());
-                text(house, Some(node), &source, queries)
+                text(basis, Some(node), &source, queries)
             }
-            TestKind::Generic { .. } => generic(house, node, test, queries),
+            TestKind::Generic { .. } => generic(basis, node, test, queries),
         },
         Node::Seed(_) | Node::Source(_) | Node::Exposure(_) => Err(Diagnostic::error(
             Code::Unsupported,
@@ -163,13 +163,13 @@ pub fn render(
 /// # Errors
 /// The diagnostic of the template.
 pub fn text(
-    house: &House,
+    basis: &Basis,
     node: Option<&Node>,
     source: &Text,
     queries: Option<Arc<dyn Queries>>,
 ) -> Result<Compiled, Diagnostic> {
-    let (scope, host) = setting(house, node, queries);
-    let rendered = template::render(&house.macros, source, &scope, &host)?;
+    let (scope, host) = setting(basis, node, queries);
+    let rendered = template::render(&basis.macros, source, &scope, &host)?;
     let whole = source.span(&(0..source.text.len()));
     Ok(compiled(
         rendered,
@@ -182,14 +182,14 @@ pub fn text(
 /// # Errors
 /// The diagnostic of the template.
 pub fn hook(
-    house: &House,
+    basis: &Basis,
     source: &Text,
     names: BTreeMap<String, Argument>,
     queries: Arc<dyn Queries>,
 ) -> Result<Compiled, Diagnostic> {
-    let (mut scope, host) = setting(house, None, Some(queries));
+    let (mut scope, host) = setting(basis, None, Some(queries));
     scope.extra = names;
-    let rendered = template::render(&house.macros, source, &scope, &host)?;
+    let rendered = template::render(&basis.macros, source, &scope, &host)?;
     let whole = source.span(&(0..source.text.len()));
     Ok(compiled(rendered, whole))
 }
@@ -199,13 +199,13 @@ pub fn hook(
 /// # Errors
 /// The diagnostic of the macro.
 pub fn operation(
-    house: &House,
+    basis: &Basis,
     unique_id: &str,
     arguments: &[(String, Argument)],
     queries: Arc<dyn Queries>,
 ) -> Result<String, Diagnostic> {
-    let (scope, host) = setting(house, None, Some(queries));
-    template::call(&house.macros, unique_id, arguments, &scope, &host).map(|rendered| rendered.text)
+    let (scope, host) = setting(basis, None, Some(queries));
+    template::call(&basis.macros, unique_id, arguments, &scope, &host).map(|rendered| rendered.text)
 }
 
 fn compiled(rendered: Rendered, otherwise: Span) -> Compiled {
@@ -219,7 +219,7 @@ fn compiled(rendered: Rendered, otherwise: Span) -> Compiled {
 }
 
 fn generic(
-    house: &House,
+    basis: &Basis,
     node: &Node,
     test: &Test,
     queries: Option<Arc<dyn Queries>>,
@@ -234,10 +234,10 @@ fn generic(
     else {
         unreachable!("the caller matched a generic test");
     };
-    let (scope, host) = setting(house, Some(node), queries);
+    let (scope, host) = setting(basis, Some(node), queries);
     let mut values = Vec::with_capacity(arguments.len() + 2);
     let mut filtered = None;
-    let attached = test.attached.as_ref().and_then(|id| house.manifest.get(id));
+    let attached = test.attached.as_ref().and_then(|id| basis.manifest.get(id));
     if let Some(relation) = attached.and_then(Node::relation) {
         let model = match &test.config.filter {
             None => Argument::Relation(relation.clone()),
@@ -247,7 +247,7 @@ fn generic(
                     text: filter.value.as_str().into(),
                     offset: filter.span.start,
                 };
-                let condition = template::render(&house.macros, &source, &scope, &host)?.text;
+                let condition = template::render(&basis.macros, &source, &scope, &host)?.text;
                 let text = format!("(select * from {relation} where {condition}) as filtered");
                 filtered = Some((text.clone(), filter.span.clone()));
                 Argument::Value(text.into())
@@ -276,7 +276,7 @@ fn generic(
         values.push((name.clone(), argument));
     }
     let rendered =
-        template::call(&house.macros, macro_id, &values, &scope, &host).map_err(|diagnostic| {
+        template::call(&basis.macros, macro_id, &values, &scope, &host).map_err(|diagnostic| {
             match diagnostic.span {
                 Some(_) => diagnostic.related(test.common.span.clone(), "called by the test here"),
                 None => diagnostic.at(test.common.span.clone()),
@@ -292,19 +292,19 @@ fn generic(
 
 /// The scope and the host for a node's template.
 fn setting(
-    house: &House,
+    basis: &Basis,
     node: Option<&Node>,
     queries: Option<Arc<dyn Queries>>,
 ) -> (template::Scope, Arc<dyn Host>) {
-    let mut scope = house.invocation.scope(true);
-    scope.docs = house.manifest.docs.clone();
+    let mut scope = basis.invocation.scope(true);
+    scope.docs = basis.manifest.docs.clone();
     if let Some(node) = node {
-        scope.model = Arc::new(describe(&house.manifest, node));
+        scope.model = Arc::new(describe(&basis.manifest, node));
         scope.this = node.relation().cloned();
         scope.package = node.common().package.clone();
     }
     let host = Resolved {
-        house: house.clone(),
+        basis: basis.clone(),
         node: node.map(|node| node.id().clone()),
         queries,
     };
@@ -313,14 +313,14 @@ fn setting(
 
 /// Answers templates from the resolved manifest and the pinned tables.
 struct Resolved {
-    house: House,
+    basis: Basis,
     node: Option<NodeId>,
     queries: Option<Arc<dyn Queries>>,
 }
 
 impl Resolved {
     fn node(&self) -> Option<&Node> {
-        self.house.manifest.get(self.node.as_ref()?)
+        self.basis.manifest.get(self.node.as_ref()?)
     }
 
     /// A reference that only shows now was not known when the graph was built.
@@ -350,20 +350,20 @@ impl Resolved {
 
 impl Host for Resolved {
     fn reference(&self, call: &RefCall) -> Result<Relation, Diagnostic> {
-        match self.house.manifest.find(call) {
+        match self.basis.manifest.find(call) {
             Found::Node(node) => self.known(node, &format!("ref('{}')", call.name)),
             Found::Disabled(_) | Found::OtherVersions(_) | Found::Nothing => {
                 Err(Diagnostic::error(
                     Code::UnknownRef,
                     format!("no model or seed named `{}`", call.name),
                 )
-                .did_you_mean(&call.name, self.house.manifest.names()))
+                .did_you_mean(&call.name, self.basis.manifest.names()))
             }
         }
     }
 
     fn source(&self, source: &str, table: &str) -> Result<Relation, Diagnostic> {
-        match self.house.manifest.find_source(source, table) {
+        match self.basis.manifest.find_source(source, table) {
             Some(node) => self.known(node, &format!("source('{source}', '{table}')")),
             None => Err(Diagnostic::error(
                 Code::UnknownSource,
@@ -371,7 +371,7 @@ impl Host for Resolved {
             )
             .did_you_mean(
                 table,
-                self.house.manifest.source_names().map(|(_, table)| table),
+                self.basis.manifest.source_names().map(|(_, table)| table),
             )),
         }
     }
@@ -383,17 +383,17 @@ impl Host for Resolved {
     }
 
     fn graph(&self) -> Value {
-        graph(&self.house.manifest)
+        graph(&self.basis.manifest)
     }
 
     fn selected_resources(&self) -> Vec<String> {
-        self.house.selected.iter().map(NodeId::to_string).collect()
+        self.basis.selected.iter().map(NodeId::to_string).collect()
     }
 
     fn is_incremental(&self) -> bool {
         self.node()
             .and_then(Node::as_model)
-            .is_some_and(|model| is_incremental(&self.house, model))
+            .is_some_and(|model| is_incremental(&self.basis, model))
     }
 
     fn query(&self, sql: &str) -> Result<Answer, String> {
@@ -425,8 +425,8 @@ impl Host for Resolved {
 }
 
 /// What `is_incremental()` answers in a model.
-pub fn is_incremental(house: &House, model: &Model) -> bool {
-    plan::is_incremental(model, house.facts.get(&model.common.id), house.options)
+pub fn is_incremental(basis: &Basis, model: &Model) -> bool {
+    plan::is_incremental(model, basis.facts.get(&model.common.id), basis.options)
 }
 
 /// The SQL of a model with the views and ephemeral models that it reads put in front as CTEs, as a

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::Exit;
 use super::report::Report;
 use super::settings::Settings;
-use crate::compile::House;
+use crate::compile::Basis;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
 use crate::graph::{Graph, NodeSet};
@@ -189,8 +189,8 @@ impl<'a> Opened<'a> {
     }
 
     /// What compilation needs, given the facts.
-    pub fn house(&self, facts: TableFacts) -> House {
-        House {
+    pub fn basis(&self, facts: TableFacts) -> Basis {
+        Basis {
             manifest: self.loaded.manifest.clone(),
             macros: self.loaded.macros.clone(),
             invocation: self.loaded.invocation.clone(),
@@ -212,7 +212,7 @@ impl<'a> Opened<'a> {
     /// When the spill directory cannot be used.
     pub fn job(
         &self,
-        house: House,
+        basis: Basis,
         tables: Tables,
         store_failures: bool,
     ) -> Result<Job, Diagnostic> {
@@ -245,7 +245,7 @@ impl<'a> Opened<'a> {
             threads,
         };
         Ok(Job {
-            house,
+            basis,
             engine,
             tables: Arc::new(tables),
             root: self.settings.root.clone(),
@@ -338,9 +338,10 @@ impl<'a> Opened<'a> {
         let common = node.common();
         let root = self.artifacts().join("compiled").join(&*common.package);
         match node {
-            Node::Test(_) if !common.path.ends_with(".sql") => root
+            // A test may be named after all of its arguments, and a file's name has an end.
+            Node::Test(test) if !common.path.ends_with(".sql") => root
                 .join(&*common.path)
-                .join(format!("{}.sql", common.name)),
+                .join(format!("{}.sql", test.relation.identifier)),
             _ => root.join(&*common.path),
         }
     }

@@ -127,6 +127,24 @@ impl Error {
         }
     }
 
+    /// The error of a table that refx only reads: it is not refx that can make it anew.
+    pub fn of_source(self) -> Error {
+        match self {
+            Error::Missing { location } => Error::Io {
+                what: format!("there is no Delta table at `{location}`"),
+                help: Some(
+                    "correct `location` or `format`: a Delta table is a folder with a `_delta_log`"
+                        .to_owned(),
+                ),
+            },
+            Error::Corrupt { .. } => Error::Io {
+                what: self.to_string(),
+                help: Some("have the table repaired or delivered again".to_owned()),
+            },
+            error => error,
+        }
+    }
+
     /// What a person reads, without a place: the caller knows which model it was.
     pub fn into_diagnostic(self) -> Diagnostic {
         let message = self.to_string();

@@ -121,21 +121,7 @@ pub async fn register_source(
         });
     };
     let location = Location::new(root, options.clone())?;
-    let table = provider(session, &location, source.version).await;
-    let table = table.map_err(|error| match error {
-        Error::Missing { location } => Error::Io {
-            what: format!("there is no Delta table at `{location}`"),
-            help: Some(
-                "correct `location` or `format`: a Delta table is a folder that holds `_delta_log`"
-                    .to_owned(),
-            ),
-        },
-        Error::Corrupt { .. } => Error::Io {
-            what: error.to_string(),
-            help: Some("have the table repaired or delivered again".to_owned()),
-        },
-        error => error,
-    })?;
+    let table = provider(session, &location, source.version).await?;
     Ok(session.register_table(name, table)?)
 }
 

@@ -178,7 +178,7 @@ impl Builder<'_> {
         Some(Draft {
             enabled: subject.enabled && config.enabled.unwrap_or(true),
             node: Node::Test(Test {
-                relation: self.failures(&config, &name),
+                relation: self.failures(&config, &name::failures(&name)),
                 common,
                 kind: TestKind::Generic {
                     name: test,

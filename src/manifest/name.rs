@@ -1,15 +1,16 @@
 //! Names that a manifest makes: of generic tests, and of their ids.
 
+use md5::Md5;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-/// Longest name of a generic test before it is cut short. Source: dbt.
+/// Longest name of a table that keeps a generic test's failures. Source: dbt.
 const LONGEST: usize = 63;
 
 /// The name of a generic test from what it checks: `not_null_user_360_user_id`.
 ///
-/// Follows dbt: test, subject, then the values of the arguments in order of their names, all that
-/// is not a letter, digit or underscore replaced; a name that is too long ends in a digest instead.
+/// Follows dbt (`synthesize_generic_test_names`): test, subject, then the values of the arguments in
+/// order of their names, all that is not a letter, digit or underscore replaced.
 pub(super) fn generic_test(test: &str, subject: &str, arguments: &Map<String, Value>) -> String {
     let mut names: Vec<&String> = arguments.keys().collect();
     names.sort();
@@ -21,28 +22,38 @@ pub(super) fn generic_test(test: &str, subject: &str, arguments: &Map<String, Va
             value => parts.push(word(value)),
         }
     }
-    let short = format!("{test}_{subject}");
-    let name = format!("{short}_{}", parts.join("__"));
-    let name = name.trim_end_matches('_').to_string();
-    if name.len() <= LONGEST {
-        return name;
-    }
-    let head: String = short.chars().take(30).collect();
-    format!("{head}_{}", digest(&name, 32))
+    format!("{test}_{subject}_{}", parts.join("__"))
 }
 
-/// A value as part of a name.
+/// The name of the table for a test's failures: the test's own, cut short where it is too long.
+pub(super) fn failures(test: &str) -> String {
+    if test.len() <= LONGEST {
+        return test.to_string();
+    }
+    let head: String = test.chars().take(30).collect();
+    let digits = Md5::digest(test.as_bytes());
+    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{head}_{digits}")
+}
+
+/// A value as part of a name, spelled as in Python.
 fn word(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
+        Value::Null => "None".to_string(),
+        Value::Bool(true) => "True".to_string(),
+        Value::Bool(false) => "False".to_string(),
         value => value.to_string(),
     };
     let mut clean = String::new();
+    let mut replacing = false;
     for letter in text.chars() {
         if letter.is_ascii_alphanumeric() || letter == '_' {
             clean.push(letter);
-        } else if !clean.ends_with('_') {
+            replacing = false;
+        } else if !replacing {
             clean.push('_');
+            replacing = true;
         }
     }
     clean
@@ -87,16 +98,32 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_ends_in_a_digest() {
-        let long = name(
-            "accepted_values",
-            "user_video_consumption",
-            json!({"values": ["one", "two", "three", "four", "five", "six", "seven"]}),
+    fn names_are_dbt_s() {
+        assert_eq!(
+            name(
+                "relationships",
+                "orders",
+                json!({"to": "ref('users')", "field": "user_id", "column_name": "user_id"})
+            ),
+            "relationships_orders_user_id__user_id__ref_users_"
         );
-        assert!(
-            long.starts_with("accepted_values_user_video_con_"),
-            "{long}"
+        assert_eq!(
+            name(
+                "in_range",
+                "orders",
+                json!({"strict": true, "column_name": "n"})
+            ),
+            "in_range_orders_n__True"
         );
-        assert_eq!(long.len(), 63);
+    }
+
+    #[test]
+    fn a_table_of_failures_has_a_name_that_is_not_too_long() {
+        let test = "accepted_values_stg_payments_payment_method__credit_card__coupon__gift_card";
+        assert_eq!(
+            failures(test),
+            "accepted_values_stg_payments_p_3f225ee6aabde118df1c4b0440b3671e"
+        );
+        assert_eq!(failures("unique_orders_id"), "unique_orders_id");
     }
 }

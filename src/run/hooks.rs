@@ -24,7 +24,7 @@ pub(super) async fn of_node(
 ) -> Result<(), Diagnostic> {
     for hook in hooks {
         let queries = Arc::new(Live::new(session, inputs));
-        let compiled = compile::text(&inputs.house, Some(node), &source(&hook.sql), Some(queries))?;
+        let compiled = compile::text(&inputs.basis, Some(node), &source(&hook.sql), Some(queries))?;
         statement(session, &compiled, &hook.sql.span).await?;
     }
     Ok(())
@@ -44,7 +44,7 @@ pub(super) async fn of_run(
     let inputs = job.inputs();
     let session = job.engine.session();
     let there: Vec<_> = job
-        .house
+        .basis
         .manifest
         .nodes
         .keys()
@@ -54,7 +54,7 @@ pub(super) async fn of_run(
     inputs.all(&session, &there).await?;
     for hook in hooks {
         let queries = Arc::new(Live::new(&session, &inputs));
-        let compiled = compile::hook(&inputs.house, &source(hook), names.clone(), queries)?;
+        let compiled = compile::hook(&inputs.basis, &source(hook), names.clone(), queries)?;
         statement(&session, &compiled, &hook.span).await?;
     }
     Ok(())
@@ -62,7 +62,7 @@ pub(super) async fn of_run(
 
 /// What `on-run-end` sees of the run: `results`, `schemas`, `database_schemas`.
 pub(super) fn ended(job: &Job, steps: &[Arc<StepResult>]) -> BTreeMap<String, Argument> {
-    let manifest = &job.house.manifest;
+    let manifest = &job.basis.manifest;
     let schemas: BTreeSet<&str> = steps
         .iter()
         .filter_map(|step| manifest.get(&step.info.node)?.relation())

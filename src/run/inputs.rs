@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Emit, Live, Tables};
-use crate::compile::{self, Compiled, House};
+use crate::compile::{self, Basis, Compiled};
 use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
@@ -19,7 +19,7 @@ use crate::template::Relation;
 /// Registers tables, views and sources under the names that compiled SQL uses.
 #[derive(Clone)]
 pub struct Inputs {
-    pub house: House,
+    pub basis: Basis,
     pub tables: Arc<Tables>,
     pub root: Arc<Path>,
     pub emit: Emit,
@@ -68,7 +68,7 @@ impl Inputs {
         known: &'a mut HashSet<NodeId>,
     ) -> BoxFuture<'a, Result<(), Diagnostic>> {
         async move {
-            let Some(node) = self.house.manifest.get(id) else {
+            let Some(node) = self.basis.manifest.get(id) else {
                 return Ok(());
             };
             if !known.insert(id.clone()) {
@@ -80,7 +80,7 @@ impl Inputs {
                         self.one(session, input, known).await?;
                     }
                     let queries = Live::new(session, self);
-                    let compiled = compile::render(&self.house, node, Some(Arc::new(queries)))?;
+                    let compiled = compile::render(&self.basis, node, Some(Arc::new(queries)))?;
                     session
                         .register_view(&name(&model.relation), &compiled.sql)
                         .await
@@ -139,7 +139,7 @@ impl Inputs {
             delta::register_source(session, &name(&source.relation), &table, options).await
         };
         registered.await.map_err(|error| {
-            let diagnostic = error.into_diagnostic();
+            let diagnostic = error.of_source().into_diagnostic();
             Diagnostic {
                 code: Code::UnreadableSource,
                 ..diagnostic

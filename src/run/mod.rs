@@ -7,10 +7,13 @@ mod event;
 mod hooks;
 mod inputs;
 mod interrupt;
+mod landing;
+mod model;
 mod pinned;
 mod queries;
 pub mod results;
 mod schedule;
+mod seed;
 mod step;
 mod verdict;
 
@@ -27,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use crate::compile::House;
+use crate::compile::Basis;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Engine;
 use crate::manifest::{Node, NodeId};
@@ -40,7 +43,7 @@ pub type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 /// All that the steps of a run share.
 #[derive(Clone)]
 pub struct Job {
-    pub house: House,
+    pub basis: Basis,
     pub engine: Engine,
     pub tables: Arc<Tables>,
     /// The project's folder: paths in properties are relative to it.
@@ -194,7 +197,7 @@ async fn one(job: &Arc<Job>, step: &crate::plan::Step, info: StepInfo) -> StepRe
 
 fn describe(plan: &Plan, at: usize, job: &Job) -> StepInfo {
     let step = &plan.steps[at];
-    let node = job.house.manifest.get(&step.node);
+    let node = job.basis.manifest.get(&step.node);
     StepInfo {
         node: step.node.clone(),
         name: node.map_or_else(|| step.node.to_string(), |node| node.name().to_string()),
@@ -237,7 +240,7 @@ impl Job {
     }
 
     fn node(&self, id: &NodeId) -> Result<&Node, Diagnostic> {
-        self.house.manifest.get(id).ok_or_else(|| {
+        self.basis.manifest.get(id).ok_or_else(|| {
             Diagnostic::error(Code::UnknownRef, format!("`{id}` is not in the manifest"))
         })
     }

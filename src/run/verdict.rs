@@ -21,7 +21,7 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
     let inputs = job.inputs();
     inputs.of(&session, node).await?;
     let queries = Arc::new(Live::new(&session, &inputs));
-    let compiled = compile::render(&job.house, node, Some(queries))?;
+    let compiled = compile::render(&job.basis, node, Some(queries))?;
     // What stands before the text stays, so that places in it can be told.
     let sql = compiled.sql.trim_end().trim_end_matches(';');
     let config = &test.config;
@@ -66,18 +66,19 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
         (None, Some(kept)) => kept,
         (None, None) => job.rules.store_failures,
     };
-    if kept {
-        keep(job, &session, test, sql, &compiled).await?;
-    }
+    let kept = match kept {
+        true => Some(keep(job, &session, test, sql, &compiled).await?),
+        false => None,
+    };
     let severity = config.severity.unwrap_or(Severity::Error);
     let outcome = if severity == Severity::Error && should_fail {
-        let diagnostic = tell(&session, test, sql, failures, kept).await;
+        let diagnostic = tell(&session, test, sql, failures, kept.as_deref()).await;
         Outcome::TestFailed {
             failures,
             diagnostic,
         }
     } else if should_warn {
-        let mut diagnostic = tell(&session, test, sql, failures, kept).await;
+        let mut diagnostic = tell(&session, test, sql, failures, kept.as_deref()).await;
         if job.rules.warn_error {
             Outcome::TestFailed {
                 failures,
@@ -109,7 +110,13 @@ fn in_test(mut error: crate::engine::Error, compiled: &Compiled) -> Diagnostic {
 }
 
 /// What failed, with some of the rows.
-async fn tell(session: &Session, test: &Test, sql: &str, failures: u64, kept: bool) -> Diagnostic {
+async fn tell(
+    session: &Session,
+    test: &Test,
+    sql: &str,
+    failures: u64,
+    kept: Option<&str>,
+) -> Diagnostic {
     let rows = if failures == 1 {
         "1 row"
     } else {
@@ -147,30 +154,30 @@ async fn tell(session: &Session, test: &Test, sql: &str, failures: u64, kept: bo
         }
     }
     let name = &test.common.name;
-    diagnostic.help(if kept {
-        format!("the rows are kept in {}", test.relation)
-    } else {
-        format!("see them with `refx show {name}`")
+    diagnostic.help(match kept {
+        Some(folder) => format!("the rows are kept in the table `{folder}`"),
+        None => format!("see them with `refx show {name}`"),
     })
 }
 
 /// Writes the failing rows to a table of their own, also when there are none: a table of an earlier
-/// failure would mislead.
+/// failure would mislead. Gives the table's folder.
 async fn keep(
     job: &Job,
     session: &Session,
     test: &Test,
     sql: &str,
     compiled: &Compiled,
-) -> Result<(), Diagnostic> {
+) -> Result<String, Diagnostic> {
     let plan = session
         .plan(sql)
         .await
         .map_err(|error| located(error, compiled))?;
     let location = job.tables.location(&test.relation)?;
+    let folder = location.shown();
     let write = Write::new(location, Action::Overwrite { key: None });
     delta::write(session, &plan, &write)
         .await
-        .map(|_| ())
+        .map(|_| folder)
         .map_err(|error| error.into_diagnostic().at(test.common.span.clone()))
 }

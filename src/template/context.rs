@@ -1,4 +1,4 @@
-//! The names of a render as minijinja's context, and the hooks of the house among them.
+//! The names of a render as minijinja's context, and refx's hooks among them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -144,7 +144,7 @@ enum HookKind {
     Value,
 }
 
-/// The house's own calls in [`PRELUDE`] and in [`evaluate`].
+/// The context's own calls in [`PRELUDE`] and in [`evaluate`].
 struct Hook {
     render: Arc<Render>,
     kind: HookKind,

@@ -231,7 +231,7 @@ fn innermost(error: &Error) -> &Error {
     innermost
 }
 
-/// minijinja's error in the words of the house.
+/// minijinja's error in refx's words.
 fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
     let detail = error.detail().unwrap_or_default();
     let names = || known.names();

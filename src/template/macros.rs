@@ -396,7 +396,7 @@ fn parameters(text: &str, tokens: &[Token]) -> Option<Vec<Parameter>> {
 }
 
 /// The block as a macro named `body`: the name is fixed so that a call of its own name inside of it
-/// goes through the house, where `return` is caught.
+/// goes through refx, where `return` is caught.
 fn macro_edits(text: &str, tags: &[Tag], definition: &MacroDefinition) -> Vec<Edit> {
     let mut edits = Vec::new();
     for tag in tags {

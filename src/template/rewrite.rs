@@ -132,7 +132,7 @@ pub(super) fn tag_edits(source: &str, tag: &Tag, edits: &mut Vec<Edit>) {
 /// The names that are set under an `if`, as assignments of a value that is undefined and yet allowed:
 /// what an inline `if` without an `else` gives. A name that was never set anywhere stays an error.
 ///
-/// A name of the context, and one that its own `set` reads, is left alone: it has a value before.
+/// A name that refx gives, and one that its own `set` reads, is left alone: it has a value before.
 pub(super) fn unset_names(source: &str, tags: &[Tag], has_value: impl Fn(&str) -> bool) -> String {
     let mut names: Vec<&str> = Vec::new();
     let mut conditions = 0usize;

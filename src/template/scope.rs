@@ -206,7 +206,7 @@ pub struct Answer {
     pub rows: Vec<Vec<Json>>,
 }
 
-/// Answers of the house to a template. The parse pass implements it by placeholders, the compile pass
+/// Answers of the caller to a template. The parse pass implements it by placeholders, the compile pass
 /// by the resolved manifest and the pinned versions.
 pub trait Host: Send + Sync {
     /// # Errors

@@ -17,14 +17,14 @@ mod texts;
 
 /// A host with three models and one source, which answers every query with the same two rows.
 #[derive(Default)]
-struct House {
+struct Context {
     config: Json,
     incremental: bool,
     logged: Mutex<Vec<String>>,
     queries: Mutex<Vec<String>>,
 }
 
-impl Host for House {
+impl Host for Context {
     fn reference(&self, call: &RefCall) -> Result<Relation, Diagnostic> {
         match call.name.as_str() {
             "orders" | "users" | "events" => Ok(Relation::table("main", call.name.as_str())),
@@ -84,7 +84,7 @@ struct Project {
     files: Vec<(&'static str, &'static str, String)>,
     dispatch: Vec<Dispatch>,
     scope: Scope,
-    house: Arc<House>,
+    context: Arc<Context>,
 }
 
 impl Project {
@@ -108,7 +108,7 @@ impl Project {
             files: Vec::new(),
             dispatch: Vec::new(),
             scope,
-            house: Arc::default(),
+            context: Arc::default(),
         }
     }
 
@@ -130,7 +130,7 @@ impl Project {
     }
 
     fn host(&self) -> Arc<dyn Host> {
-        self.house.clone()
+        self.context.clone()
     }
 
     fn load(&self) -> (Macros, Vec<Diagnostic>) {

@@ -42,7 +42,7 @@ pub(crate) async fn compile(
         };
         let source = Source::whole(INLINE, sql.as_str());
         return Ok(
-            match compile::text(&opened.house(facts), None, &source, None) {
+            match compile::text(&opened.basis(facts), None, &source, None) {
                 Ok(compiled) => {
                     opened.report.result(&compiled.sql);
                     Exit::Done
@@ -60,7 +60,7 @@ pub(crate) async fn compile(
         Ok(facts) => facts,
         Err(exit) => return Ok(exit),
     };
-    let job = match opened.job(opened.house(facts), tables, false) {
+    let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
     };
@@ -73,7 +73,7 @@ pub(crate) async fn compile(
         .collect();
     let rendered: Vec<_> = picked
         .par_iter()
-        .map(|node| compile::render(&job.house, node, None))
+        .map(|node| compile::render(&job.basis, node, None))
         .collect();
     for (node, rendered) in picked.into_iter().zip(rendered) {
         match one(&job, node, rendered).await {
@@ -128,7 +128,7 @@ async fn one(
         Err(without) => match job.session(node).await {
             Ok(session) => {
                 let queries = Arc::new(Live::new(&session, &job.inputs()));
-                compile::render(&job.house, node, Some(queries)).map(|compiled| compiled.sql)
+                compile::render(&job.basis, node, Some(queries)).map(|compiled| compiled.sql)
             }
             Err(_) => Err(without),
         },
@@ -149,7 +149,7 @@ fn collect(
     inner: &mut Vec<(crate::template::Relation, Arc<str>)>,
 ) -> Result<(), Diagnostic> {
     for id in &node.common().depends_on {
-        let Some(input) = job.house.manifest.get(id) else {
+        let Some(input) = job.basis.manifest.get(id) else {
             continue;
         };
         let Some(relation) = input
@@ -162,7 +162,7 @@ fn collect(
             continue;
         }
         collect(job, input, inner)?;
-        let compiled = compile::render(&job.house, input, None)?;
+        let compiled = compile::render(&job.basis, input, None)?;
         inner.push((relation.clone(), compiled.sql));
     }
     Ok(())

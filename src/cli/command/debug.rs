@@ -49,7 +49,7 @@ pub(crate) async fn debug(report: Report, settings: &Settings) -> anyhow::Result
         result: Ok(format!("{} there", facts.tables.len())),
         help: None,
     });
-    let job = match opened.job(opened.house(facts), tables, false) {
+    let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
     };

@@ -52,7 +52,7 @@ pub(crate) async fn operation(
         Ok(facts) => facts,
         Err(exit) => return Ok(exit),
     };
-    let job = match opened.job(opened.house(facts), tables, false) {
+    let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
     };
@@ -74,7 +74,7 @@ pub(crate) async fn operation(
         .map(|(name, value)| (name, Argument::Value(value)))
         .collect();
     let queries = Arc::new(Live::new(&session, &inputs));
-    match compile::operation(&job.house, &definition.unique_id, &values, queries) {
+    match compile::operation(&job.basis, &definition.unique_id, &values, queries) {
         Ok(_) => Ok(Exit::Done),
         Err(diagnostic) => {
             opened.report.diagnostics(&[diagnostic]);

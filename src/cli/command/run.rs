@@ -12,7 +12,7 @@ use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
 use crate::cli::{Exit, refuse};
-use crate::compile::House;
+use crate::compile::Basis;
 use crate::manifest::{NodeId, ResourceType};
 use crate::run::{self, Interrupt, RunResults, results};
 use crate::{plan, template};
@@ -73,11 +73,11 @@ pub(crate) async fn run(
     };
     let manifest = opened.loaded.manifest.clone();
     let plan = plan::build(&manifest, &opened.graph, &nodes, &facts, opened.options());
-    let house = House {
+    let basis = Basis {
         selected: plan.steps.iter().map(|step| step.node.clone()).collect(),
-        ..opened.house(facts)
+        ..opened.basis(facts)
     };
-    let job = match opened.job(house, tables, work.store_failures()) {
+    let job = match opened.job(basis, tables, work.store_failures()) {
         Ok(job) => Arc::new(job),
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
     };

@@ -74,7 +74,7 @@ pub(crate) async fn show(
         Ok(facts) => facts,
         Err(exit) => return Ok(exit),
     };
-    let job = match opened.job(opened.house(facts), tables, false) {
+    let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
     };
@@ -127,7 +127,7 @@ async fn of_node(job: &Job, node: &Node, limit: Option<usize>) -> Result<Rows, D
         _ => {
             inputs.of(&session, node).await?;
             let queries = Arc::new(Live::new(&session, &inputs));
-            let compiled = compile::render(&job.house, node, Some(queries))?;
+            let compiled = compile::render(&job.basis, node, Some(queries))?;
             rows(&session, &compiled, limit).await
         }
     }
@@ -138,7 +138,7 @@ async fn inline(job: &Job, sql: &str, limit: Option<usize>) -> Result<Rows, Diag
     let session = job.engine.session();
     let source = Source::whole(INLINE, sql);
     let calls = crate::template::static_calls(&source);
-    let manifest = &job.house.manifest;
+    let manifest = &job.basis.manifest;
     let mut read = Vec::new();
     for (call, _) in &calls.refs {
         if let crate::manifest::Found::Node(node) = manifest.find(call) {
@@ -154,7 +154,7 @@ async fn inline(job: &Job, sql: &str, limit: Option<usize>) -> Result<Rows, Diag
     }
     inputs.all(&session, &read).await?;
     let queries = Arc::new(Live::new(&session, &inputs));
-    let compiled = compile::text(&job.house, None, &source, Some(queries))?;
+    let compiled = compile::text(&job.basis, None, &source, Some(queries))?;
     rows(&session, &compiled, limit).await
 }
 

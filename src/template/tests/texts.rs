@@ -82,9 +82,9 @@ fn columns() {
 #[test]
 fn config_reads_what_the_house_decided() {
     let mut project = Project::new();
-    project.house = Arc::new(House {
+    project.context = Arc::new(Context {
         config: json!({"materialized": "table", "meta": {"owner": "crm"}}),
-        ..House::default()
+        ..Context::default()
     });
     let text = "{{ config(materialized='view') }}{{ config.get('materialized') }} \
                 {{ config.get('gone', 'x') }} {{ config.require('materialized') }} \
@@ -148,9 +148,9 @@ fn as_of_is_a_sql_literal() {
 #[test]
 fn incremental_and_full_refresh_are_the_hosts() {
     let mut project = Project::new();
-    project.house = Arc::new(House {
+    project.context = Arc::new(Context {
         incremental: true,
-        ..House::default()
+        ..Context::default()
     });
     project.scope.flags = Arc::new(json!({"FULL_REFRESH": true}));
     assert_eq!(
@@ -336,7 +336,7 @@ fn queries() {
         "['a', 'b']2a1b2['name', 'n']1['a', 'b']"
     );
     assert_eq!(
-        *project.house.queries.lock().unwrap(),
+        *project.context.queries.lock().unwrap(),
         ["select 1", "select 2"]
     );
 }
@@ -458,7 +458,7 @@ fn logs_and_warnings() {
         )
         .unwrap();
     assert_eq!(rendered.text, "");
-    assert_eq!(*project.house.logged.lock().unwrap(), ["hello", "x"]);
+    assert_eq!(*project.context.logged.lock().unwrap(), ["hello", "x"]);
     assert_eq!(rendered.warnings[0].message, "careful");
 }
 

@@ -1,0 +1,84 @@
+//! Rows on their way into a table: what the write is to do, what rides in its commit, what came of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Event, Job, Outcome, RowCounts};
+use crate::delta::{self, Write};
+use crate::engine::{self, Session};
+use crate::manifest::{Node, NodeId};
+
+/// How often a running step tells how many rows it has.
+const PROGRESS: Duration = Duration::from_millis(200);
+
+/// Writes, and tells meanwhile how many rows there are.
+pub(super) async fn commit(
+    job: &Job,
+    node: &Node,
+    plan: &engine::Plan,
+    write: &Write,
+    session: &Session,
+) -> Result<delta::Commit, delta::Error> {
+    let telling = async {
+        let mut told = 0;
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            let now = plan.rows_staged();
+            if now > told {
+                told = now;
+                (job.emit)(Event::StepProgress {
+                    node: node.id().clone(),
+                    rows: now,
+                });
+            }
+        }
+    };
+    tokio::select! {
+        done = delta::write(session, plan, write) => done,
+        () = telling => unreachable!("telling never ends"),
+    }
+}
+
+/// Pins the table to what was written, and says what changed.
+pub(super) fn outcome(job: &Job, id: &NodeId, commit: &delta::Commit) -> Outcome {
+    let rows = RowCounts {
+        inserted: commit.rows.inserted,
+        updated: commit.rows.updated,
+        deleted: commit.rows.deleted,
+        unchanged: commit.rows.unchanged,
+    };
+    match commit
+        .version
+        .and_then(|version| u64::try_from(version).ok())
+    {
+        Some(version) => {
+            job.tables.pin(id, version);
+            Outcome::Committed { version, rows }
+        }
+        None => Outcome::Unchanged {
+            version: job.tables.version(id),
+            rows,
+        },
+    }
+}
+
+/// What rides in the commit: who made it, of which code, for when, from which versions.
+pub(super) fn commit_info(job: &Job, node: &Node) -> BTreeMap<String, Value> {
+    let invocation = &job.basis.invocation;
+    let inputs: BTreeMap<&str, u64> = node
+        .common()
+        .depends_on
+        .iter()
+        .filter_map(|id| Some((id.as_str(), job.tables.version(id)?)))
+        .collect();
+    BTreeMap::from([
+        ("refx.run_id".into(), json!(&*invocation.invocation_id)),
+        ("refx.model".into(), json!(node.id().as_str())),
+        ("refx.fingerprint".into(), json!(node.common().fingerprint)),
+        ("refx.as_of".into(), json!(invocation.as_of.to_rfc3339())),
+        ("refx.inputs".into(), json!(inputs)),
+        ("refx.version".into(), json!(env!("CARGO_PKG_VERSION"))),
+    ])
+}

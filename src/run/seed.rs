@@ -1,0 +1,66 @@
+//! A seed: a small file of the project, loaded into a table.
+
+use super::step::Ended;
+use super::{Job, hooks, landing};
+use crate::delta::{self, PrimaryKey, Write};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::engine::{Name, SourceOptions, SourceTable};
+use crate::manifest::{Node, Seed};
+
+pub(super) async fn run(job: &Job, node: &Node, seed: &Seed) -> Result<Ended, Diagnostic> {
+    let inputs = job.inputs();
+    let session = job.engine.session();
+    let file = Name::qualified("refx", "seed");
+    let delimiter = seed
+        .config
+        .delimiter
+        .as_ref()
+        .and_then(|text| text.value.chars().next());
+    // A type that the project file gives to a whole folder is for the seeds that have the column.
+    let (of_folder, columns): (Vec<_>, Vec<_>) = (seed.config.column_types.iter().flatten())
+        .map(|(name, data_type)| (data_type, (name.clone(), data_type.value.clone())))
+        .partition(|(data_type, _)| data_type.span.file.ends_with("project.yml"));
+    let source = SourceTable {
+        options: SourceOptions {
+            delimiter,
+            columns: columns.into_iter().map(|(_, column)| column).collect(),
+            columns_if_there: of_folder.into_iter().map(|(_, column)| column).collect(),
+            ..SourceOptions::default()
+        },
+        ..SourceTable::at(inputs.path(&seed.common.path))
+    };
+    let whole = || Span::file(seed.common.path.clone());
+    session
+        .register_source(&file, &source)
+        .await
+        .map_err(|error| error.into_diagnostic().at(whole()))?;
+    inputs.of(&session, node).await?;
+    hooks::of_node(&inputs, &session, node, &seed.config.pre_hook).await?;
+    let plan = session
+        .plan("select * from refx.seed")
+        .await
+        .map_err(|error| error.into_diagnostic().at(whole()))?;
+    let key = seed.config.primary_key.as_ref();
+    let key = key.and_then(|key| PrimaryKey::new(key.value.iter()));
+    let location = job.tables.location(&seed.relation)?;
+    let mut write = Write::new(location, delta::Action::Overwrite { key });
+    write.commit_info = landing::commit_info(job, node);
+    let written = landing::commit(job, node, &plan, &write, &session).await;
+    let commit = written.map_err(|error| {
+        let diagnostic = match error {
+            delta::Error::Engine(error) => session.told("", error).into_diagnostic(),
+            error => error.into_diagnostic(),
+        };
+        diagnostic.at(whole())
+    })?;
+    let outcome = landing::outcome(job, node.id(), &commit);
+    if !seed.config.post_hook.is_empty() {
+        inputs.of(&session, node).await?;
+        hooks::of_node(&inputs, &session, node, &seed.config.post_hook).await?;
+    }
+    Ok(Ended {
+        outcome,
+        warnings: Vec::new(),
+        compiled: None,
+    })
+}
