@@ -128,7 +128,7 @@ fn shell(command: &str, folder: &Path) -> std::io::Result<String> {
 fn settle(output: &str, work: &Path) -> String {
     let output = output.replace(&*work.to_string_lossy(), "[project]");
     let rules = [
-        (r" *\b\d+(\.\d+)? (ms|s|min)\b", " [time]"),
+        (r" *\b(\d+ min )?\d+(\.\d+)? (ms|s|min)\b", " [time]"),
         (
             r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
             "[id]",

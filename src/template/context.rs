@@ -144,7 +144,7 @@ enum HookKind {
     Value,
 }
 
-/// The context's own calls in [`PRELUDE`] and in [`evaluate`].
+/// refx's own calls in [`PRELUDE`] and in [`evaluate`].
 struct Hook {
     render: Arc<Render>,
     kind: HookKind,

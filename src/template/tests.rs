@@ -17,14 +17,14 @@ mod texts;
 
 /// A host with three models and one source, which answers every query with the same two rows.
 #[derive(Default)]
-struct Context {
+struct Answers {
     config: Json,
     incremental: bool,
     logged: Mutex<Vec<String>>,
     queries: Mutex<Vec<String>>,
 }
 
-impl Host for Context {
+impl Host for Answers {
     fn reference(&self, call: &RefCall) -> Result<Relation, Diagnostic> {
         match call.name.as_str() {
             "orders" | "users" | "events" => Ok(Relation::table("main", call.name.as_str())),
@@ -84,7 +84,7 @@ struct Project {
     files: Vec<(&'static str, &'static str, String)>,
     dispatch: Vec<Dispatch>,
     scope: Scope,
-    context: Arc<Context>,
+    answers: Arc<Answers>,
 }
 
 impl Project {
@@ -108,7 +108,7 @@ impl Project {
             files: Vec::new(),
             dispatch: Vec::new(),
             scope,
-            context: Arc::default(),
+            answers: Arc::default(),
         }
     }
 
@@ -130,7 +130,7 @@ impl Project {
     }
 
     fn host(&self) -> Arc<dyn Host> {
-        self.context.clone()
+        self.answers.clone()
     }
 
     fn load(&self) -> (Macros, Vec<Diagnostic>) {

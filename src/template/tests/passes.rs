@@ -53,7 +53,7 @@ fn the_parse_pass_swallows_queries_and_undefined_names() {
                 {{ load_result('s').table.columns['a'] }}{{ undefined_name.a.b }}";
     let project = Project::new().parse_pass();
     assert_eq!(project.text(text), "");
-    assert!(project.context.queries.lock().unwrap().is_empty());
+    assert!(project.answers.queries.lock().unwrap().is_empty());
 }
 
 #[test]

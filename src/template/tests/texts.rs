@@ -82,9 +82,9 @@ fn columns() {
 #[test]
 fn config_reads_what_the_house_decided() {
     let mut project = Project::new();
-    project.context = Arc::new(Context {
+    project.answers = Arc::new(Answers {
         config: json!({"materialized": "table", "meta": {"owner": "crm"}}),
-        ..Context::default()
+        ..Answers::default()
     });
     let text = "{{ config(materialized='view') }}{{ config.get('materialized') }} \
                 {{ config.get('gone', 'x') }} {{ config.require('materialized') }} \
@@ -148,9 +148,9 @@ fn as_of_is_a_sql_literal() {
 #[test]
 fn incremental_and_full_refresh_are_the_hosts() {
     let mut project = Project::new();
-    project.context = Arc::new(Context {
+    project.answers = Arc::new(Answers {
         incremental: true,
-        ..Context::default()
+        ..Answers::default()
     });
     project.scope.flags = Arc::new(json!({"FULL_REFRESH": true}));
     assert_eq!(
@@ -336,7 +336,7 @@ fn queries() {
         "['a', 'b']2a1b2['name', 'n']1['a', 'b']"
     );
     assert_eq!(
-        *project.context.queries.lock().unwrap(),
+        *project.answers.queries.lock().unwrap(),
         ["select 1", "select 2"]
     );
 }
@@ -458,7 +458,7 @@ fn logs_and_warnings() {
         )
         .unwrap();
     assert_eq!(rendered.text, "");
-    assert_eq!(*project.context.logged.lock().unwrap(), ["hello", "x"]);
+    assert_eq!(*project.answers.logged.lock().unwrap(), ["hello", "x"]);
     assert_eq!(rendered.warnings[0].message, "careful");
 }
 
