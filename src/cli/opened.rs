@@ -174,18 +174,14 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// Looks at the tables of these nodes and of everything that they read.
-    pub async fn inspect(&self, nodes: &NodeSet, tables: &Tables) -> Result<TableFacts, Exit> {
+    /// Looks at the tables of these nodes and of everything that they read. A table that is broken
+    /// is told, and fails its own step and its readers.
+    pub async fn inspect(&self, nodes: &NodeSet, tables: &Tables) -> (TableFacts, Vec<Diagnostic>) {
         let mut wanted = nodes.clone();
         for node in nodes {
             wanted.extend(self.graph.ancestors(node, None));
         }
-        let (facts, diagnostics) = run::inspect(&self.loaded.manifest, &wanted, tables).await;
-        if diagnostics.is_empty() {
-            return Ok(facts);
-        }
-        self.report.diagnostics(&diagnostics);
-        Err(Exit::CouldNotRun)
+        run::inspect(&self.loaded.manifest, &wanted, tables).await
     }
 
     /// What compilation needs, given the facts.

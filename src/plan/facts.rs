@@ -8,6 +8,8 @@ use crate::manifest::NodeId;
 #[derive(Clone, Debug, Default)]
 pub struct TableFacts {
     pub tables: BTreeMap<NodeId, Facts>,
+    /// Why a table that is there cannot be read, in words.
+    pub broken: BTreeMap<NodeId, String>,
 }
 
 /// One Delta table at the version to which the run pins it.

@@ -57,7 +57,10 @@ pub fn build(
         .iter()
         .zip(after)
         .map(|(node, after)| {
-            let (action, reason) = action::decide(node, facts.get(node.id()), options);
+            let (action, mut reason) = action::decide(node, facts.get(node.id()), options);
+            if let Some(why) = facts.broken.get(node.id()) {
+                reason = format!("will fail: {why}");
+            }
             Step {
                 node: node.id().clone(),
                 action,

@@ -92,7 +92,7 @@ impl Inputs {
                     };
                     match self.tables.version(id) {
                         Some(version) => self.table(session, relation, version).await,
-                        None => Err(not_there(node)),
+                        None => Err(self.tables.broken(id).unwrap_or_else(|| not_there(node))),
                     }
                 }
                 Node::Source(source) => self.source(session, source).await,

@@ -24,6 +24,8 @@ pub struct Tables {
     /// The schema of relations that lie directly below the root.
     plain_schema: Option<String>,
     versions: Mutex<HashMap<NodeId, u64>>,
+    /// Why tables that are there cannot be read. Their own steps fail, and so do their readers.
+    broken: Mutex<HashMap<NodeId, Diagnostic>>,
 }
 
 impl Tables {
@@ -39,6 +41,7 @@ impl Tables {
             options,
             plain_schema,
             versions: Mutex::default(),
+            broken: Mutex::default(),
         }
     }
 
@@ -78,6 +81,12 @@ impl Tables {
         self.lock().insert(id.clone(), version);
     }
 
+    /// Why a node's table cannot be read; none where it can, or where there is none.
+    pub(super) fn broken(&self, id: &NodeId) -> Option<Diagnostic> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get(id).cloned()
+    }
+
     /// Pins a table that no step of the run has read yet; one that is pinned stays where it is.
     pub(super) fn pin_first(&self, id: &NodeId, version: u64) -> u64 {
         *self.lock().entry(id.clone()).or_insert(version)
@@ -89,7 +98,8 @@ impl Tables {
 }
 
 /// Looks at the table of every model and seed among the nodes: the one read that planning rests on.
-/// Pins what it finds.
+/// Pins what it finds, and keeps why a table could not be read: one broken table is no reason not to
+/// work on the others.
 pub async fn inspect<'a>(
     manifest: &Manifest,
     nodes: impl IntoIterator<Item = &'a NodeId>,
@@ -123,7 +133,14 @@ pub async fn inspect<'a>(
                 tables.pin(node.id(), found.version);
                 facts.tables.insert(node.id().clone(), found);
             }
-            Err(diagnostic) => diagnostics.push(diagnostic.at(node.common().span.clone())),
+            Err(diagnostic) => {
+                let diagnostic = diagnostic.at(node.common().span.clone());
+                let why = diagnostic.message.clone();
+                facts.broken.insert(node.id().clone(), why);
+                let mut broken = tables.broken.lock().unwrap_or_else(PoisonError::into_inner);
+                broken.insert(node.id().clone(), diagnostic.clone());
+                diagnostics.push(diagnostic);
+            }
         }
     }
     (facts, diagnostics)

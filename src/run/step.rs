@@ -31,6 +31,9 @@ pub(super) async fn run(job: &Job, step: &Step) -> Ended {
         Ok(node) => node,
         Err(diagnostic) => return Ended::failed(diagnostic),
     };
+    if let Some(diagnostic) = job.tables.broken(&step.node) {
+        return Ended::failed(diagnostic);
+    }
     let work = async {
         match node {
             Node::Model(model) => model::run(job, step, node, model).await,

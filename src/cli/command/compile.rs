@@ -36,10 +36,7 @@ pub(crate) async fn compile(
     let tables = opened.tables();
     if let Some(sql) = &flags.inline {
         let every = opened.loaded.manifest.nodes.keys().cloned().collect();
-        let facts = match opened.inspect(&every, &tables).await {
-            Ok(facts) => facts,
-            Err(exit) => return Ok(exit),
-        };
+        let (facts, _) = opened.inspect(&every, &tables).await;
         let source = Source::whole(INLINE, sql.as_str());
         return Ok(
             match compile::text(&opened.basis(facts), None, &source, None) {
@@ -56,10 +53,7 @@ pub(crate) async fn compile(
         Ok(nodes) => nodes,
         Err(exit) => return Ok(exit),
     };
-    let facts = match opened.inspect(&nodes, &tables).await {
-        Ok(facts) => facts,
-        Err(exit) => return Ok(exit),
-    };
+    let (facts, broken) = opened.inspect(&nodes, &tables).await;
     let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
@@ -85,7 +79,9 @@ pub(crate) async fn compile(
     }
     opened.write_compiled(&compiled)?;
     opened.write_manifest(&compiled)?;
-    opened.report.diagnostics(&failures);
+    opened
+        .report
+        .diagnostics(&[broken.as_slice(), &failures].concat());
     let models: Vec<&Arc<str>> = compiled
         .iter()
         .filter(|(id, _)| {
@@ -110,7 +106,7 @@ pub(crate) async fn compile(
             ));
         }
     }
-    Ok(match failures.is_empty() {
+    Ok(match broken.is_empty() && failures.is_empty() {
         true => Exit::Done,
         false => Exit::Failed,
     })

@@ -40,14 +40,18 @@ pub(crate) async fn debug(report: Report, settings: &Settings) -> anyhow::Result
             help: None,
         },
     ];
-    let facts = match opened.inspect(&every, &tables).await {
-        Ok(facts) => facts,
-        Err(exit) => return Ok(exit),
-    };
+    let (facts, broken) = opened.inspect(&every, &tables).await;
     checks.push(Check {
         name: "tables",
-        result: Ok(format!("{} there", facts.tables.len())),
-        help: None,
+        result: match broken.as_slice() {
+            [] => Ok(format!("{} there", facts.tables.len())),
+            broken => Err(broken
+                .iter()
+                .map(|diagnostic| diagnostic.message.clone())
+                .collect::<Vec<_>>()
+                .join("; ")),
+        },
+        help: Some("restore their files, or move their folders away and build again".into()),
     });
     let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,

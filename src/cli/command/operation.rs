@@ -48,10 +48,7 @@ pub(crate) async fn operation(
     };
     let tables = opened.tables();
     let every = opened.loaded.manifest.nodes.keys().cloned().collect();
-    let facts = match opened.inspect(&every, &tables).await {
-        Ok(facts) => facts,
-        Err(exit) => return Ok(exit),
-    };
+    let (facts, _) = opened.inspect(&every, &tables).await;
     let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),

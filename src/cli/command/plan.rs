@@ -23,12 +23,13 @@ pub(crate) async fn plan(
         Ok(nodes) => nodes,
         Err(exit) => return Ok(exit),
     };
-    let facts = match opened.inspect(&nodes, &opened.tables()).await {
-        Ok(facts) => facts,
-        Err(exit) => return Ok(exit),
-    };
+    let (facts, broken) = opened.inspect(&nodes, &opened.tables()).await;
     let manifest = &opened.loaded.manifest;
     let plan = plan::build(manifest, &opened.graph, &nodes, &facts, opened.options());
     opened.report.plan(&plan, manifest);
-    Ok(Exit::Done)
+    opened.report.diagnostics(&broken);
+    Ok(match broken.is_empty() {
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
 }

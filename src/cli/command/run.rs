@@ -67,10 +67,7 @@ pub(crate) async fn run(
         // Hooks round a run may read any table.
         false => opened.loaded.manifest.nodes.keys().cloned().collect(),
     };
-    let facts = match opened.inspect(&looked_at, &tables).await {
-        Ok(facts) => facts,
-        Err(exit) => return Ok(exit),
-    };
+    let (facts, _) = opened.inspect(&looked_at, &tables).await;
     let manifest = opened.loaded.manifest.clone();
     let plan = plan::build(&manifest, &opened.graph, &nodes, &facts, opened.options());
     let basis = Basis {

@@ -70,10 +70,7 @@ pub(crate) async fn show(
         Some(id) => [id.clone()].into(),
         None => opened.loaded.manifest.nodes.keys().cloned().collect(),
     };
-    let facts = match opened.inspect(&wanted, &tables).await {
-        Ok(facts) => facts,
-        Err(exit) => return Ok(exit),
-    };
+    let (facts, _) = opened.inspect(&wanted, &tables).await;
     let job = match opened.job(opened.basis(facts), tables, false) {
         Ok(job) => job,
         Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),

@@ -235,9 +235,10 @@ impl Summary<'_> {
         } else {
             "in"
         };
-        let what = match parts.is_empty() {
-            true => "nothing to do".to_string(),
-            false => parts.join(", "),
+        let what = match (parts.is_empty(), failed || told) {
+            (true, true) => "no step has run".to_string(),
+            (true, false) => "nothing to do".to_string(),
+            (false, _) => parts.join(", "),
         };
         Line::default()
             .push(word, style)
