@@ -434,12 +434,13 @@ pub fn is_incremental(basis: &Basis, model: &Model) -> bool {
 ///
 /// `inner` gives the compiled text of the models to put in, each before its readers.
 pub fn with_ctes(sql: &str, inner: &[(Relation, Arc<str>)]) -> String {
-    static WITH: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?i)^\s*with\s").expect("the pattern is ours"));
+    // A `with` of the model's own, after comments, which stay in front.
+    const HEAD: &str = r"(?is)^((?:\s|--[^\n]*\n|/\*.*?\*/)*)with\s+(recursive\s+)?";
+    static WITH: LazyLock<Regex> = LazyLock::new(|| Regex::new(HEAD).expect("the pattern is ours"));
     if inner.is_empty() {
         return sql.to_string();
     }
-    let mut text = String::from("with ");
+    let mut text = String::new();
     let mut body = sql.to_string();
     for (at, (relation, inner_sql)) in inner.iter().enumerate() {
         let name = format!("__dbt__cte__{}", relation.identifier);
@@ -455,9 +456,13 @@ pub fn with_ctes(sql: &str, inner: &[(Relation, Arc<str>)]) -> String {
         text.push_str(&format!("{quoted} as (\n{inner_text}\n)"));
         body = body.replace(&relation.to_string(), &quoted);
     }
-    match WITH.find(&body) {
-        Some(head) => format!("{text},{}", &body[head.end() - 1..]),
-        None => format!("{text}\n{body}"),
+    match WITH.captures(&body) {
+        Some(head) => {
+            let recursive = head.get(2).map_or("", |_| "recursive ");
+            let rest = &body[head[0].len()..];
+            format!("{}with {recursive}{text}, {rest}", &head[1])
+        }
+        None => format!("with {text}\n{body}"),
     }
 }
 
@@ -486,6 +491,14 @@ mod tests {
             ),
             "with \"__dbt__cte__a\" as (\nselect 1 as id\n), \"__dbt__cte__b\" as (\nselect * from \
              \"__dbt__cte__a\"\n), x as (select * from \"__dbt__cte__b\") select * from x"
+        );
+        assert_eq!(
+            with_ctes(
+                "-- with care\nwith recursive x as (select * from \"main\".\"a\") select * from x",
+                &inner[..1]
+            ),
+            "-- with care\nwith recursive \"__dbt__cte__a\" as (\nselect 1 as id\n), x as (select * \
+             from \"__dbt__cte__a\") select * from x"
         );
     }
 

@@ -22,7 +22,8 @@ pub struct Graph {
 
 /// Builds the graph of a manifest's `depends_on`.
 ///
-/// Errors: [`Code::Cycle`], with the loop shown from its first model back to it.
+/// # Errors
+/// [`Code::Cycle`], with the loop shown from its first model back to it.
 pub fn build(manifest: &Manifest) -> Result<Graph, Diagnostic> {
     let mut edges = DiGraph::with_capacity(manifest.nodes.len(), manifest.nodes.len() * 2);
     let index: HashMap<NodeId, NodeIndex> = manifest

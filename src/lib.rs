@@ -4,8 +4,8 @@
 //! The pipeline, and the rooms in the order in which a run passes through them:
 //!
 //! ```text
-//! files ─▶ Project ─▶ Manifest ─▶ Graph ─▶ Plan ─▶ Compiled ─▶ LogicalPlan ─▶ Delta commit
-//! project  template   manifest    graph    plan    compile     engine         delta
+//! files ─▶ Project ─▶ Manifest ─▶ Graph ─▶ Plan ─▶ Compiled ─▶ engine::Plan ─▶ Commit
+//! project  template   manifest    graph    plan    compile     engine          delta
 //!                                 select                       └──── run, which emits Events ────┘
 //! ```
 //!

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::graph::{self, Graph};
@@ -56,7 +56,8 @@ pub struct Loaded {
 /// All that was found, where the project file itself cannot be understood.
 pub fn load(root: &Path, files: Files, request: &Request) -> Result<Loaded, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
-    let base = Jinja::new(request, None, Value::Null, Vars::default());
+    let early = request.as_of.unwrap_or(request.started_at);
+    let base = Jinja::new(request, None, Value::Null, Vars::default(), early);
     let choice = Choice {
         target: request.target.as_deref(),
         profile: request.profile.as_deref(),
@@ -75,7 +76,7 @@ pub fn load(root: &Path, files: Files, request: &Request) -> Result<Loaded, Vec<
         command_line: request.vars.clone(),
         ..Vars::default()
     };
-    let with_target = Jinja::new(request, None, target_dict.clone(), command_line);
+    let with_target = Jinja::new(request, None, target_dict.clone(), command_line, early);
     let (file, found) = project::project_file(&files, target, &with_target);
     diagnostics.extend(found);
     let Some(file) = file else {
@@ -94,6 +95,7 @@ pub fn load(root: &Path, files: Files, request: &Request) -> Result<Loaded, Vec<
         Some(&file.name.value),
         target_dict.clone(),
         vars.clone(),
+        as_of,
     );
     let (project, found) = project::parse(root, files, file, &jinja);
     diagnostics.extend(found);
@@ -184,18 +186,17 @@ fn vars(file: &ProjectFile, request: &Request) -> Vars {
     vars
 }
 
+/// The `flags` of the templates. What the command decides is told as it is, whatever the project
+/// file says.
 fn flags(file: &ProjectFile, request: &Request) -> Value {
-    let mut flags = json!({
-        "WHICH": request.command,
-        "FULL_REFRESH": request.full_refresh,
-        "EMPTY": false,
-    });
-    if let Value::Object(flags) = &mut flags {
-        for (name, value) in &file.flags {
-            flags.insert(name.to_uppercase(), value.clone());
-        }
-    }
-    flags
+    let written = file.flags.iter();
+    let mut flags: Map<String, Value> = written
+        .map(|(name, value)| (name.to_uppercase(), value.clone()))
+        .collect();
+    flags.insert("WHICH".into(), request.command.into());
+    flags.insert("FULL_REFRESH".into(), request.full_refresh.into());
+    flags.insert("EMPTY".into(), false.into());
+    Value::Object(flags)
 }
 
 /// The `target` dict of the templates. It carries no storage option: those may be secret.
@@ -258,9 +259,14 @@ struct Jinja {
 }
 
 impl Jinja {
-    fn new(request: &Request, project: Option<&str>, target: Value, vars: Vars) -> Self {
+    fn new(
+        request: &Request,
+        project: Option<&str>,
+        target: Value,
+        vars: Vars,
+        as_of: DateTime<Utc>,
+    ) -> Self {
         let project = project.unwrap_or("project");
-        let as_of = request.as_of.unwrap_or(request.started_at);
         let mut scope = template::Scope::new(project, as_of);
         scope.target = Arc::new(target);
         scope.vars = Arc::new(vars);

@@ -33,10 +33,33 @@ const NEIGHBOURS: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("datafusion", &["engine", "delta", "run", "cli"]),
     ("deltalake", &["delta"]),
+    ("anyhow", &["cli"]),
     ("minijinja", &["template"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
     ("saphyr", &["project", "template"]),
+];
+
+/// What touches the world, and the beginnings of the paths of those that may.
+const WORLD: &[(&str, &[&str])] = &[
+    (
+        "std::fs",
+        &["project/read", "engine", "delta", "run", "cli", "reference"],
+    ),
+    (
+        "std::env",
+        &[
+            "template/scope",
+            "engine",
+            "delta",
+            "run",
+            "cli",
+            "reference",
+        ],
+    ),
+    ("std::net", &[]),
+    ("std::process", &["engine", "delta", "run", "cli"]),
+    ("Utc::now", &["engine", "delta", "run", "cli"]),
 ];
 
 /// Words that write to the terminal, and the one room that may.
@@ -68,25 +91,45 @@ fn rooms_import_only_what_is_below_them() {
             continue;
         };
         let text = fs::read_to_string(&file).expect("a source file is readable");
-        for (number, line) in text.lines().enumerate() {
-            if line.trim_start().starts_with("//") {
-                continue;
+        let code: String = text
+            .lines()
+            .map(|line| match line.trim_start().starts_with("//") {
+                true => "\n".to_string(),
+                false => format!("{line}\n"),
+            })
+            .collect();
+        for (at, target) in crate_paths(&code) {
+            let allowed = match floors.get(target) {
+                Some(&below) => {
+                    target == room || below < floor || NEIGHBOURS.contains(&(room, target))
+                }
+                None => true,
+            };
+            if !allowed {
+                let line = code[..at].lines().count();
+                faults.push(format!(
+                    "src/{}:{line}: `{room}` may not import `{target}`",
+                    relative.display()
+                ));
             }
+        }
+        for (number, line) in code.lines().enumerate() {
             let mut fault = |what: String| {
                 faults.push(format!("src/{}:{}: {what}", relative.display(), number + 1));
             };
-            for target in crate_paths(line) {
-                match floors.get(target) {
-                    Some(_) if target == room => {}
-                    Some(&below) if below < floor => {}
-                    Some(_) if NEIGHBOURS.contains(&(room, target)) => {}
-                    Some(_) => fault(format!("`{room}` may not import `{target}`")),
-                    None => {}
-                }
-            }
             for (name, rooms) in CRATES {
                 if line.contains(&format!("{name}::")) && !rooms.contains(&room) {
                     fault(format!("`{room}` may not use the crate `{name}`"));
+                }
+            }
+            for (path, files) in WORLD {
+                let file = relative.to_string_lossy();
+                let tests = file.contains("tests");
+                if line.contains(path)
+                    && !tests
+                    && !files.iter().any(|known| file.starts_with(known))
+                {
+                    fault(format!("`{path}` is for those who touch the world"));
                 }
             }
             if room != "cli" && PRINTING.iter().any(|word| line.contains(word)) {
@@ -97,15 +140,47 @@ fn rooms_import_only_what_is_below_them() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The rooms that a line names through `crate::room`.
-fn crate_paths(line: &str) -> impl Iterator<Item = &str> {
-    line.match_indices("crate::").map(move |(at, word)| {
-        let rest = &line[at + word.len()..];
-        let end = rest
-            .find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
-        &rest[..end]
-    })
+/// The rooms that a text names, each with its place: `crate::room`, and those of `crate::{a, b::c}`.
+fn crate_paths(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for (at, word) in text.match_indices("crate::") {
+        let rest = &text[at + word.len()..];
+        match rest.strip_prefix('{') {
+            None => found.push((at, first_name(rest))),
+            Some(group) => {
+                let mut depth = 0;
+                let parts = group.split_inclusive(['{', '}', ',']);
+                for part in parts {
+                    if depth == 0 {
+                        found.push((at, first_name(part.trim_start())));
+                    }
+                    match part.as_bytes().last() {
+                        Some(b'{') => depth += 1,
+                        Some(b'}') if depth == 0 => break,
+                        Some(b'}') => depth -= 1,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+fn first_name(text: &str) -> &str {
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+#[test]
+fn rooms_in_braces_are_seen() {
+    let names: Vec<&str> =
+        crate_paths("use crate::{plan, template::{self, Host}, run};\nuse crate::graph::Graph;")
+            .into_iter()
+            .map(|(_, name)| name)
+            .filter(|name| !name.is_empty())
+            .collect();
+    assert_eq!(names, ["plan", "template", "run", "graph"]);
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -36,6 +36,11 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
+/// A command that has ended early and has said why: nothing is left to print.
+#[derive(Debug, thiserror::Error)]
+#[error("the command ended: {0:?}")]
+struct Told(Exit);
+
 /// Stack of the threads that plan and render: deep SQL and nested macros recurse.
 const STACK: usize = 16 << 20;
 
@@ -125,6 +130,9 @@ async fn dispatch(arguments: Arguments) -> Exit {
     match result {
         Ok(exit) => exit,
         Err(error) => {
+            if let Some(Told(exit)) = error.downcast_ref() {
+                return *exit;
+            }
             let told = crate::template::redact(&format!("error: {error:#}")).into_owned();
             let _ = writeln!(io::stderr(), "{told}");
             Exit::CouldNotRun

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::Exit;
 use super::report::Report;
 use super::settings::Settings;
+use super::{Exit, Told, refuse};
 use crate::compile::Basis;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
@@ -21,9 +21,13 @@ use crate::load::{self, Loaded};
 use crate::manifest::artifact::{self, Artifact};
 use crate::manifest::{Node, NodeId, ResourceType};
 use crate::plan::{self, TableFacts};
+use crate::project;
 use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
 use crate::select::{self, Compared, Criteria, Picked, Scope, Selectors, Snapshot, State};
-use crate::{project, template};
+use crate::template::{self, Source};
+
+/// The name under which errors show the text of `--inline`.
+const INLINE: &str = "--inline";
 
 /// A project without errors, ready for a command.
 pub(crate) struct Opened<'a> {
@@ -35,9 +39,11 @@ pub(crate) struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    /// Loads the project and prints everything that is wrong in it. `Err` is how the command ends
-    /// when it cannot go on.
-    pub fn open(mut report: Report, settings: &'a Settings) -> Result<Self, Exit> {
+    /// Loads the project and prints everything that is wrong in it.
+    ///
+    /// # Errors
+    /// [`Told`], where the project has errors.
+    pub fn open(mut report: Report, settings: &'a Settings) -> anyhow::Result<Self> {
         let (files, mut diagnostics) = project::read(&settings.root);
         let texts = files.clone();
         report.set_texts(Arc::new(move |path| {
@@ -49,7 +55,7 @@ impl<'a> Opened<'a> {
             Err(found) => {
                 diagnostics.extend(found);
                 report.diagnostics(&diagnostics);
-                return Err(Exit::CouldNotRun);
+                return Err(Told(Exit::CouldNotRun).into());
             }
         };
         let (selectors, found) = match &loaded.project.selectors {
@@ -74,25 +80,33 @@ impl<'a> Opened<'a> {
                 graph,
                 selectors,
             }),
-            _ => Err(Exit::CouldNotRun),
+            _ => Err(Told(Exit::CouldNotRun).into()),
         }
     }
 
-    /// Gives errors other texts to show: `--inline` is none of the project's files.
-    pub fn texts(&mut self, texts: super::report::Texts) {
+    /// The text of `--inline`, made known to the report: it is none of the project's files.
+    pub fn inline(&mut self, sql: &str) -> Source {
+        let (files, text) = (self.loaded.project.files.clone(), sql.to_string());
         if let Some(report) = Arc::get_mut(&mut self.report) {
-            report.set_texts(texts);
+            report.set_texts(Arc::new(move |path| match path {
+                INLINE => Some(text.clone()),
+                path => files.get(path).map(|(_, text)| text.to_string()),
+            }));
         }
+        Source::whole(INLINE, sql)
     }
 
     /// The nodes that the flags pick, of the types that the command works on. Prints what is wrong
     /// with them.
+    ///
+    /// # Errors
+    /// [`Told`], where the flags cannot be followed; artifacts that cannot be read.
     pub fn pick(
         &self,
         criteria: &Criteria,
         state: Option<&Path>,
         runs: &[ResourceType],
-    ) -> anyhow::Result<Result<NodeSet, Exit>> {
+    ) -> anyhow::Result<NodeSet> {
         let kept = match state {
             Some(folder) => Some(self.kept(folder)?),
             None => None,
@@ -113,16 +127,13 @@ impl<'a> Opened<'a> {
             },
             runs,
         };
-        Ok(match select::pick(criteria, &scope) {
+        match select::pick(criteria, &scope) {
             Ok(Picked { nodes, warnings }) => {
                 self.report.diagnostics(&warnings);
                 Ok(nodes)
             }
-            Err(diagnostic) => {
-                self.report.diagnostics(&[diagnostic]);
-                Err(Exit::CouldNotRun)
-            }
-        })
+            Err(diagnostic) => Err(Told(refuse(&self.report, diagnostic)).into()),
+        }
     }
 
     /// The artifacts of an earlier run, and the present manifest in the same form.
@@ -178,8 +189,11 @@ impl<'a> Opened<'a> {
     /// is told, and fails its own step and its readers.
     pub async fn inspect(&self, nodes: &NodeSet, tables: &Tables) -> (TableFacts, Vec<Diagnostic>) {
         let mut wanted = nodes.clone();
-        for node in nodes {
-            wanted.extend(self.graph.ancestors(node, None));
+        // Readers first: one walk for all of them.
+        for id in self.graph.order().iter().rev() {
+            if wanted.contains(id) {
+                wanted.extend(self.graph.parents(id));
+            }
         }
         run::inspect(&self.loaded.manifest, &wanted, tables).await
     }
@@ -205,18 +219,18 @@ impl<'a> Opened<'a> {
     /// Everything that steps share.
     ///
     /// # Errors
-    /// When the spill directory cannot be used.
-    pub fn job(
-        &self,
-        basis: Basis,
-        tables: Tables,
-        store_failures: bool,
-    ) -> Result<Job, Diagnostic> {
+    /// [`Told`], where the spill directory cannot be used.
+    pub fn job(&self, basis: Basis, tables: Tables, store_failures: bool) -> anyhow::Result<Job> {
         let file = &self.loaded.project.file;
         let target = &file.target;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let configured = target.threads.as_ref().map(|threads| threads.value.0);
-        let threads = self.settings.threads.or(configured).unwrap_or(cores);
+        let threads = self
+            .settings
+            .request
+            .threads
+            .or(configured)
+            .unwrap_or(cores);
         let engine = Engine::new(&engine::Settings {
             memory_limit: target.memory_limit.as_ref().map(|bytes| bytes.value.0),
             spill_directory: target
@@ -226,7 +240,7 @@ impl<'a> Opened<'a> {
             threads: Some(cores),
             storage_options: target.storage_options.0.clone(),
         })
-        .map_err(engine::Error::into_diagnostic)?;
+        .map_err(|error| Told(refuse(&self.report, error.into_diagnostic())))?;
         let report = self.report.clone();
         let print = self.settings.print;
         let info = RunInfo {
@@ -271,15 +285,16 @@ impl<'a> Opened<'a> {
             .join(folder.unwrap_or(Path::new(configured)))
     }
 
-    /// `manifest.json` as a value.
+    /// The content of `manifest.json`.
     pub fn artifact<'b>(&'b self, compiled: &'b BTreeMap<NodeId, Arc<str>>) -> Artifact<'b> {
-        let compiled_root = format!("{}/compiled", self.loaded.project.file.target_path.value);
+        let folder = self.artifacts().join("compiled");
+        let shown = folder.strip_prefix(&self.settings.root).unwrap_or(&folder);
         let selectors = self.loaded.project.selectors.as_ref();
         let info = artifact::Info {
             invocation_id: self.settings.request.invocation_id.clone(),
             generated_at: Utc::now(),
             dbt_version: results::DBT_VERSION,
-            compiled_root,
+            compiled_root: shown.to_string_lossy().replace('\\', "/"),
             selectors: selectors.map(named_selectors).unwrap_or_default(),
             seed_checksums: self.seed_checksums(),
         };

@@ -23,7 +23,6 @@ pub(crate) struct Settings {
     pub root: PathBuf,
     pub request: Request,
     pub target_path: Option<PathBuf>,
-    pub threads: Option<usize>,
     pub fail_fast: bool,
     pub warn_error: bool,
     pub print: bool,
@@ -84,7 +83,6 @@ impl Settings {
                 threads: arguments.running.threads,
             },
             target_path: arguments.project.target_path.clone(),
-            threads: arguments.running.threads,
             fail_fast: arguments.running.fail_fast,
             warn_error: arguments.running.warn_error,
             print: !arguments.output.no_print,
@@ -121,7 +119,6 @@ pub(crate) fn map(flag: &'static str, text: &str) -> Result<BTreeMap<String, Val
         }
         _ => text.to_string(),
     };
-    let help = format!("write it as YAML: `{flag} '{{days: 30}}'`");
     let node = yaml::parse(&file, &spaced).map_err(|diagnostic| {
         Diagnostic {
             span: None,
@@ -137,7 +134,7 @@ pub(crate) fn map(flag: &'static str, text: &str) -> Result<BTreeMap<String, Val
                 node.describe()
             ),
         )
-        .help(help));
+        .help(format!("write it as YAML: `{flag} '{{days: 30}}'`")));
     }
     Ok(node.to_json_map().into_iter().collect())
 }

@@ -32,10 +32,6 @@ impl Location {
         Ok(Location { url, options })
     }
 
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
     /// The folder of a local table.
     pub fn path(&self) -> Option<PathBuf> {
         (self.url.scheme() == "file")

@@ -7,11 +7,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::json::ArrayWriter;
 use datafusion::common::tree_node::TreeNode;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlanProperties;
-use futures::TryStreamExt;
 use serde_json::Value;
 
 use super::stage::stage;
@@ -65,12 +63,6 @@ impl Plan {
         Arc::new(Schema::new(self.logical.schema().fields().clone()))
     }
 
-    /// The optimized plan as text, for `--explain` and for tests.
-    pub fn explain(&self) -> Result<String, Error> {
-        let plan = self.state.optimize(&self.logical)?;
-        Ok(plan.display_indent().to_string())
-    }
-
     /// All rows, bounded by `limit` where one is given.
     pub async fn collect(&self, limit: Option<usize>) -> Result<Vec<RecordBatch>, Error> {
         let logical = match limit {
@@ -82,23 +74,6 @@ impl Plan {
         let physical = self.state.create_physical_plan(&logical).await?;
         let task = self.state.task_ctx();
         Ok(datafusion::physical_plan::collect(physical, task).await?)
-    }
-
-    /// The rows as they are computed.
-    pub async fn stream(&self) -> Result<SendableRecordBatchStream, Error> {
-        let physical = self.state.create_physical_plan(&self.logical).await?;
-        let task = self.state.task_ctx();
-        Ok(datafusion::physical_plan::execute_stream(physical, task)?)
-    }
-
-    /// How many rows the query gives, without keeping any.
-    pub async fn count(&self) -> Result<u64, Error> {
-        let mut rows = self.stream().await?;
-        let mut count = 0;
-        while let Some(batch) = rows.try_next().await? {
-            count += batch.num_rows() as u64;
-        }
-        Ok(count)
     }
 
     /// Runs the query once and keeps its rows, each column as one of `columns` gives it.

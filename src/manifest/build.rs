@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
+use crate::project::config::{Meta, Owner};
 use crate::project::{ModelProperties, Project, Spanned};
 use crate::template::{self, Calls, Host, Macros, Relation, Source as Text};
 
@@ -71,6 +72,18 @@ pub fn build(
     builder.resolve(&mut manifest, &calls);
     builder.same_location(&manifest);
     (manifest, builder.diagnostics)
+}
+
+impl Common {
+    pub(super) fn label(&mut self, tags: &[String], meta: &Meta) {
+        self.tags = tags.to_vec();
+        self.meta = meta.clone();
+    }
+
+    pub(super) fn owned(&mut self, group: Option<&Spanned<String>>, owner: Option<&Owner>) {
+        self.group = group.map(|group| group.value.clone());
+        self.owner = owner.map(ToString::to_string);
+    }
 }
 
 impl<'a> Builder<'a> {

@@ -17,7 +17,7 @@ pub(super) struct Described<'a> {
     pub versions: HashMap<String, (&'a ModelProperties, &'a ModelVersion)>,
     pub seeds: HashMap<&'a str, &'a ModelProperties>,
     pub tests: HashMap<&'a str, &'a SingularTestProperties>,
-    /// The properties file of each model and seed.
+    /// The properties file of each model and seed; tests have their own names.
     pub files: HashMap<&'a str, Arc<str>>,
 }
 
@@ -70,14 +70,13 @@ impl<'a> Builder<'a> {
                         .help("put both into one entry"),
                     );
                 }
-                described.files.insert(&name.value, properties.file.clone());
+                if kind != "test" {
+                    described.files.insert(&name.value, properties.file.clone());
+                }
             }
             for entry in &properties.models {
                 for version in &entry.versions {
-                    let file = match &version.defined_in {
-                        Some(file) => file.value.clone(),
-                        None => format!("{}_v{}", entry.name.value, &*version.v.value),
-                    };
+                    let file = file_of(entry, version);
                     described.versions.insert(file, (entry, version));
                 }
                 described.models.insert(&entry.name.value, entry);
@@ -89,12 +88,12 @@ impl<'a> Builder<'a> {
                 described.tests.insert(&entry.name.value, entry);
             }
         }
-        self.unknown_names(&described);
+        self.unknown_names();
         described
     }
 
     /// Warns of descriptions of what does not exist.
-    fn unknown_names(&mut self, described: &Described<'a>) {
+    fn unknown_names(&mut self) {
         let project = self.project;
         let models: BTreeSet<&str> = project.models.iter().map(|file| &*file.name).collect();
         let seeds: BTreeSet<&str> = project.seeds.iter().map(|file| &*file.name).collect();
@@ -140,11 +139,8 @@ impl<'a> Builder<'a> {
                 .iter()
                 .flat_map(|entry| entry.versions.iter().map(move |version| (entry, version)))
             {
-                let file = match &version.defined_in {
-                    Some(file) => file.value.clone(),
-                    None => format!("{}_v{}", entry.name.value, &*version.v.value),
-                };
-                if !models.contains(file.as_str()) && described.versions.contains_key(&file) {
+                let file = file_of(entry, version);
+                if !models.contains(file.as_str()) {
                     self.diagnostics.push(
                         Diagnostic::error(
                             Code::UnknownProperty,
@@ -159,5 +155,13 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+    }
+}
+
+/// The name of a version's file, without its ending.
+fn file_of(model: &ModelProperties, version: &ModelVersion) -> String {
+    match &version.defined_in {
+        Some(file) => file.value.clone(),
+        None => format!("{}_v{}", model.name.value, &*version.v.value),
     }
 }

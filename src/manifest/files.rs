@@ -14,7 +14,7 @@ use crate::project::{ModelProperties, ModelVersion, SeedFile, SqlFile};
 use crate::template::{self, Calls, Host, RefCall, Relation, RelationKind, Source as Text};
 
 use super::build::{Builder, Draft};
-use super::settings::Layers;
+use super::settings::{Layers, Settings};
 use super::{
     Access, Analysis, Common, Materialization, Model, Node, NodeId, Seed, Strategy, Test, TestKind,
 };
@@ -37,6 +37,15 @@ impl Host for Parsing {
     fn config(&self) -> Value {
         self.config.clone()
     }
+}
+
+/// What a model is called.
+struct Naming<'a> {
+    name: &'a str,
+    fqn: Vec<String>,
+    id: NodeId,
+    /// The name of its table, where its settings give none.
+    alias: String,
 }
 
 /// A file rendered for its calls.
@@ -76,20 +85,21 @@ impl Builder<'_> {
     fn model(&self, file: &SqlFile) -> (Option<Draft>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let (properties, version) = self.described_model(&file.name);
-        let name = properties.map_or(file.name.as_str(), |properties| &properties.name.value);
-        let mut fqn = self.fqn(&file.folders, name);
-        if let Some(version) = version {
-            fqn.push(format!("v{}", &*version.v.value));
-        }
+        let Naming {
+            name,
+            fqn,
+            id,
+            alias,
+        } = self.naming(file, properties, version);
         let mut layers = Layers::new(self.project.file.models.as_ref(), &fqn);
         if let Some(properties) = properties {
             layers.properties(properties);
             layers.push(properties.config.as_ref());
         }
         layers.push(version.and_then(|version| version.config.as_ref()));
-        let parsed = self.parse_pass(file, &layers, &mut diagnostics);
-        layers.calls(&parsed.calls.config);
-        let merged = layers.merge();
+        let general = layers.merge();
+        let parsed = self.parse_pass(file, &general, &mut diagnostics);
+        let merged = layers.with_calls(general, &parsed.calls.config);
         let config: ModelConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
         let enabled = config.enabled.unwrap_or(true);
         if parsed.blank && enabled && diagnostics.iter().all(|known| !known.is_error()) {
@@ -99,22 +109,10 @@ impl Builder<'_> {
                     .help("write one, or disable the model: `{{ config(enabled=false) }}`"),
             );
         }
-        let suffix = version.map(|version| format!(".v{}", &*version.v.value));
-        let id = NodeId::new(format!(
-            "model.{}.{name}{}",
-            self.invocation.project,
-            suffix.unwrap_or_default()
-        ));
         let primary_key = config.primary_key.as_ref().map(|key| key.value.0.clone());
-        let default_alias = match version {
-            Some(version) => format!("{name}_v{}", &*version.v.value),
-            None => name.to_string(),
-        };
         let mut common = self.common(id, name, &file.path, fqn, &merged);
-        common.tags = config.tags.0.clone();
-        common.meta = config.meta.clone();
-        common.group = config.group.as_ref().map(|group| group.value.clone());
-        common.owner = config.owner.as_ref().map(ToString::to_string);
+        common.label(&config.tags.0, &config.meta);
+        common.owned(config.group.as_ref(), config.owner.as_ref());
         if let Some(properties) = properties {
             self.describe(&mut common, properties);
         }
@@ -124,7 +122,7 @@ impl Builder<'_> {
             &common,
             config.schema.as_ref(),
             config.alias.as_ref(),
-            &default_alias,
+            &alias,
             match materialization {
                 Materialization::View => RelationKind::View,
                 Materialization::Ephemeral => RelationKind::Cte,
@@ -157,6 +155,31 @@ impl Builder<'_> {
         (Some(draft), diagnostics)
     }
 
+    /// What a model is called. `v2` of `users` is `users.v2` in its id and lands in `users_v2`.
+    fn naming<'n>(
+        &self,
+        file: &'n SqlFile,
+        properties: Option<&'n ModelProperties>,
+        version: Option<&ModelVersion>,
+    ) -> Naming<'n> {
+        let name = properties.map_or(file.name.as_str(), |properties| &properties.name.value);
+        let mut fqn = self.fqn(&file.folders, name);
+        let mut id = format!("model.{}.{name}", self.invocation.project);
+        let mut alias = name.to_string();
+        if let Some(version) = version {
+            let version = &*version.v.value;
+            fqn.push(format!("v{version}"));
+            id.push_str(&format!(".v{version}"));
+            alias.push_str(&format!("_v{version}"));
+        }
+        Naming {
+            name,
+            fqn,
+            id: NodeId::new(id),
+            alias,
+        }
+    }
+
     fn seed(&self, file: &SeedFile) -> (Option<Draft>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let name = file.name.as_str();
@@ -171,10 +194,8 @@ impl Builder<'_> {
         let config: SeedConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
         let id = NodeId::new(format!("seed.{}.{name}", self.invocation.project));
         let mut common = self.common(id, name, &file.path, fqn, &merged);
-        common.tags = config.tags.0.clone();
-        common.meta = config.meta.clone();
-        common.group = config.group.as_ref().map(|group| group.value.clone());
-        common.owner = config.owner.as_ref().map(ToString::to_string);
+        common.label(&config.tags.0, &config.meta);
+        common.owned(config.group.as_ref(), config.owner.as_ref());
         if let Some(properties) = properties {
             self.describe(&mut common, properties);
         }
@@ -205,14 +226,13 @@ impl Builder<'_> {
         let properties = self.described.tests.get(name).copied();
         let mut layers = Layers::new(self.project.file.data_tests.as_ref(), &fqn);
         layers.push(properties.and_then(|properties| properties.config.as_ref()));
-        let parsed = self.parse_pass(file, &layers, &mut diagnostics);
-        layers.calls(&parsed.calls.config);
-        let merged = layers.merge();
+        let general = layers.merge();
+        let parsed = self.parse_pass(file, &general, &mut diagnostics);
+        let merged = layers.with_calls(general, &parsed.calls.config);
         let config: TestConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
         let id = NodeId::new(format!("test.{}.{name}", self.invocation.project));
         let mut common = self.common(id, name, &file.path, fqn, &merged);
-        common.tags = config.tags.0.clone();
-        common.meta = config.meta.clone();
+        common.label(&config.tags.0, &config.meta);
         if let Some(properties) = properties {
             common.description = self.description(properties.description.as_ref());
         }
@@ -235,8 +255,8 @@ impl Builder<'_> {
     fn analysis(&self, file: &SqlFile) -> (Option<Draft>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let fqn = self.fqn(&file.folders, &file.name);
-        let layers = Layers::default();
-        let parsed = self.parse_pass(file, &layers, &mut diagnostics);
+        let none = Layers::default().merge();
+        let parsed = self.parse_pass(file, &none, &mut diagnostics);
         let id = NodeId::new(format!(
             "analysis.{}.{}",
             self.invocation.project, file.name
@@ -244,7 +264,7 @@ impl Builder<'_> {
         let draft = Draft {
             enabled: true,
             node: Node::Analysis(Analysis {
-                common: self.common(id, &file.name, &file.path, fqn, &layers.merge()),
+                common: self.common(id, &file.name, &file.path, fqn, &none),
                 text: file.text.clone(),
             }),
             calls: parsed.calls,
@@ -256,11 +276,11 @@ impl Builder<'_> {
     fn parse_pass(
         &self,
         file: &SqlFile,
-        layers: &Layers,
+        general: &Settings,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Parsed {
         let source = Text::whole(file.path.clone(), file.text.clone());
-        let config = layers.merge().to_json();
+        let config = general.to_json();
         let mut scope = self.invocation.scope(false);
         scope.this = Some(self.invocation.relation(&file.name));
         scope.docs = self.docs.clone();
@@ -276,7 +296,7 @@ impl Builder<'_> {
         }));
         let host: Arc<dyn Host> = Arc::new(Parsing {
             schema: self.invocation.schema.clone(),
-            config: Value::Object(config.clone()),
+            config: Value::Object(config),
         });
         match template::render(self.macros, &source, &scope, &host) {
             Ok(rendered) => {

@@ -165,8 +165,7 @@ impl Builder<'_> {
         common.span = spec.span.clone();
         common.properties_path = Some(subject.file.clone());
         common.description = spec.description.clone().unwrap_or_default();
-        common.tags = config.tags.0.clone();
-        common.meta = config.meta.clone();
+        common.label(&config.tags.0, &config.meta);
         common.depends_on = vec![subject.id.clone()];
         let mut calls = Calls {
             macros: [macro_id.clone()].into(),

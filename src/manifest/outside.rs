@@ -79,8 +79,7 @@ impl Builder<'_> {
         common.span = table.name.span.clone();
         common.properties_path = Some(file.clone());
         common.description = self.description(table.description.as_ref());
-        common.tags = config.tags.0.clone();
-        common.meta = config.meta.clone();
+        common.label(&config.tags.0, &config.meta);
         common.columns = table.columns.clone();
         common.owner = (config.owner.as_ref())
             .or(table.owner.as_ref())
@@ -126,8 +125,7 @@ impl Builder<'_> {
                 common.span = exposure.name.span.clone();
                 common.properties_path = Some(properties.file.clone());
                 common.description = self.description(exposure.description.as_ref());
-                common.tags = exposure.tags.0.clone();
-                common.meta = exposure.meta.clone();
+                common.label(&exposure.tags.0, &exposure.meta);
                 let owner = exposure.owner.as_ref().map(|owner| &owner.value);
                 common.owner = owner.map(ToString::to_string);
                 let mut calls = Calls::default();

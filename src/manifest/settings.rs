@@ -74,6 +74,19 @@ impl Layers {
         self.layers.push(layer);
     }
 
+    /// The settings once the calls of `config()` are known; `general` is what they come to without.
+    pub(super) fn with_calls(
+        mut self,
+        general: Settings,
+        calls: &[(Map<String, Json>, Span)],
+    ) -> Settings {
+        if calls.is_empty() {
+            return general;
+        }
+        self.calls(calls);
+        self.merge()
+    }
+
     /// One setting of each name, by dbt's rules.
     pub(super) fn merge(&self) -> Settings {
         Settings(layers::merge(&self.layers))

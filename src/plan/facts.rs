@@ -16,22 +16,10 @@ pub struct TableFacts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     pub version: u64,
-    pub columns: Vec<ColumnFacts>,
-    pub partition_by: Vec<String>,
-    /// Rows, where the log tells.
-    pub rows: Option<u64>,
     /// Fingerprint of the code that wrote the version, where refx did.
     pub fingerprint: Option<String>,
     /// A feature of the table which refx cannot write, in words.
     pub read_only: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnFacts {
-    pub name: String,
-    /// As SQL would name it: `bigint`, `timestamp`.
-    pub data_type: String,
-    pub nullable: bool,
 }
 
 impl TableFacts {

@@ -7,7 +7,7 @@ mod facts;
 mod order;
 
 pub use action::{Action, is_incremental, stale_rows};
-pub use facts::{ColumnFacts, Facts, TableFacts};
+pub use facts::{Facts, TableFacts};
 
 use crate::graph::{Graph, NodeSet};
 use crate::manifest::{Manifest, Node, NodeId};

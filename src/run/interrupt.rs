@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Raised once, seen by all clones. What has begun to commit goes on to its end.
+/// Raised once, seen by all clones. Steps that run are given up; a commit is whole or not there.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     raised: Arc<watch::Sender<bool>>,

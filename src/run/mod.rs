@@ -87,7 +87,7 @@ impl RunResults {
 /// Runs every step of a plan.
 ///
 /// A failed step skips what depends on it and nothing else. Once the job's interrupt is raised no
-/// step begins, and those that have not begun to commit are given up.
+/// step begins, and those that run are given up: each table is as it was or has the whole commit.
 pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
     let started = Instant::now();
     job.emit(Event::RunStarted(RunInfo {
@@ -209,8 +209,8 @@ fn describe(plan: &Plan, at: usize, job: &Job) -> StepInfo {
     }
 }
 
-/// The folder of a model below the models' own; of a test, the theme of what it tests is not known
-/// by its path alone, so it has none.
+/// The first folder of a model or seed below the one of its kind. A test has none: its path does not
+/// tell what it tests.
 fn theme(node: &Node) -> String {
     let fqn = &node.common().fqn;
     match node {
@@ -239,7 +239,9 @@ impl Job {
         (self.emit)(event);
     }
 
-    fn node(&self, id: &NodeId) -> Result<&Node, Diagnostic> {
+    /// # Errors
+    /// [`Code::UnknownRef`], where the id is none of the manifest's.
+    pub fn node(&self, id: &NodeId) -> Result<&Node, Diagnostic> {
         self.basis.manifest.get(id).ok_or_else(|| {
             Diagnostic::error(Code::UnknownRef, format!("`{id}` is not in the manifest"))
         })

@@ -9,7 +9,7 @@ use futures::stream;
 use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Manifest, Node, NodeId};
-use crate::plan::{ColumnFacts, Facts, TableFacts};
+use crate::plan::{Facts, TableFacts};
 use crate::template::Relation;
 
 /// Tables that are looked at side by side before a run.
@@ -154,17 +154,6 @@ fn known(found: delta::TableFacts) -> Facts {
         .map(str::to_string);
     Facts {
         version: u64::try_from(found.version).unwrap_or_default(),
-        columns: found
-            .columns
-            .into_iter()
-            .map(|column| ColumnFacts {
-                name: column.name,
-                data_type: column.data_type,
-                nullable: column.nullable,
-            })
-            .collect(),
-        partition_by: found.partition_by,
-        rows: found.rows,
         fingerprint,
         read_only: found.unwritable,
     }

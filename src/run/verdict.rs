@@ -10,6 +10,7 @@ use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Session;
 use crate::manifest::{Node, Test, TestKind};
+use crate::project::Spanned;
 use crate::project::config::{Severity, StoreFailuresAs};
 
 /// Failing rows that are shown with a failure.
@@ -25,42 +26,11 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
     // What stands before the text stays, so that places in it can be told.
     let sql = compiled.sql.trim_end().trim_end_matches(';');
     let config = &test.config;
-    let condition = |written: &Option<crate::project::Spanned<String>>| {
-        written
-            .as_ref()
-            .map_or("!= 0".to_string(), |text| text.value.clone())
-    };
-    let calculation = config
-        .fail_calc
-        .as_ref()
-        .map_or("count(*)", |text| &text.value);
-    let limit = match &config.limit {
-        Some(limit) => format!("limit {}", limit.value),
-        None => String::new(),
-    };
-    // The test's own text begins on the second line, so that places in it are easily told.
-    let counting = format!(
-        "select failures, failures {} as should_warn, failures {} as should_fail from (select coalesce({calculation}, 0) as failures from (\n{sql}\n{limit}) as found) as counted",
-        condition(&config.warn_if),
-        condition(&config.error_if),
-    );
-    let answer = match session.rows_as_json(&counting, 1).await {
-        Ok(answer) => answer,
-        // The query round the test hides what is wrong inside of it.
-        Err(error) => match session.plan(&compiled.sql).await {
-            Ok(_) => return Err(in_test(error, &compiled)),
-            Err(error) => return Err(located(error, &compiled)),
-        },
-    };
-    let row = answer.rows.into_iter().next().unwrap_or_default();
-    let failures = row.first().and_then(|value| {
-        value
-            .as_u64()
-            .or_else(|| value.as_f64().map(|number| number.abs() as u64))
-    });
-    let failures = failures.unwrap_or_default();
-    let holds = |at: usize| row.get(at).and_then(serde_json::Value::as_bool) == Some(true);
-    let (should_warn, should_fail) = (holds(1), holds(2));
+    let Counted {
+        failures,
+        should_warn,
+        should_fail,
+    } = count(&session, test, sql, &compiled).await?;
     let kept = match (config.store_failures_as, config.store_failures) {
         (Some(form), _) => form != StoreFailuresAs::Ephemeral,
         (None, Some(kept)) => kept,
@@ -98,6 +68,61 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
         outcome,
         warnings: compiled.warnings.clone(),
         compiled: Some(compiled.sql.clone()),
+    })
+}
+
+/// What a test's query comes to.
+struct Counted {
+    failures: u64,
+    should_warn: bool,
+    should_fail: bool,
+}
+
+async fn count(
+    session: &Session,
+    test: &Test,
+    sql: &str,
+    compiled: &Compiled,
+) -> Result<Counted, Diagnostic> {
+    let config = &test.config;
+    let condition = |written: &Option<Spanned<String>>| {
+        written
+            .as_ref()
+            .map_or("!= 0".to_string(), |text| text.value.clone())
+    };
+    let calculation = config
+        .fail_calc
+        .as_ref()
+        .map_or("count(*)", |text| &text.value);
+    let limit = match &config.limit {
+        Some(limit) => format!("limit {}", limit.value),
+        None => String::new(),
+    };
+    // The test's own text begins on the second line, so that places in it are easily told.
+    let counting = format!(
+        "select failures, failures {} as should_warn, failures {} as should_fail from (select coalesce({calculation}, 0) as failures from (\n{sql}\n{limit}) as found) as counted",
+        condition(&config.warn_if),
+        condition(&config.error_if),
+    );
+    let answer = match session.rows_as_json(&counting, 1).await {
+        Ok(answer) => answer,
+        // The query round the test hides what is wrong inside of it.
+        Err(error) => match session.plan(&compiled.sql).await {
+            Ok(_) => return Err(in_test(error, compiled)),
+            Err(error) => return Err(located(error, compiled)),
+        },
+    };
+    let row = answer.rows.into_iter().next().unwrap_or_default();
+    let failures = row.first().and_then(|value| {
+        value
+            .as_u64()
+            .or_else(|| value.as_f64().map(|number| number.abs() as u64))
+    });
+    let holds = |at: usize| row.get(at).and_then(serde_json::Value::as_bool) == Some(true);
+    Ok(Counted {
+        failures: failures.unwrap_or_default(),
+        should_warn: holds(1),
+        should_fail: holds(2),
     })
 }
 

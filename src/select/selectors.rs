@@ -35,7 +35,6 @@ pub struct Selectors {
 #[derive(Clone, Debug)]
 pub struct NamedSelector {
     pub name: String,
-    pub description: String,
     pub definition: Selector,
     /// Whether it stands in for a missing `--select`.
     pub default: bool,
@@ -107,10 +106,8 @@ fn selector(item: &Node) -> Result<NamedSelector, Diagnostic> {
             .ok_or_else(|| wrong_type("default", "`true` or `false`", default))?,
         _ => false,
     };
-    let description = item.get("description").and_then(Node::scalar_text);
     Ok(NamedSelector {
         name: text.into_owned(),
-        description: description.unwrap_or_default().into_owned(),
         definition: definition(required(item, "definition")?, 0)?,
         default,
         span: name.span.clone(),

@@ -14,50 +14,27 @@ use crate::compile::{self, Compiled};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Node, NodeId, ResourceType};
 use crate::run::{Job, Live};
-use crate::template::Source;
-
-/// The name under which errors show the text of `--inline`.
-const INLINE: &str = "--inline";
+use crate::template::Relation;
 
 pub(crate) async fn compile(
     report: Report,
     settings: &Settings,
     flags: &CompileArgs,
 ) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let mut opened = Opened::open(report, settings)?;
+    if let Some(sql) = &flags.inline {
+        return Ok(inline(&mut opened, sql).await);
+    }
     let runs = [
         ResourceType::Model,
         ResourceType::Test,
         ResourceType::Analysis,
     ];
     let tables = opened.tables();
-    if let Some(sql) = &flags.inline {
-        let every = opened.loaded.manifest.nodes.keys().cloned().collect();
-        let (facts, _) = opened.inspect(&every, &tables).await;
-        let source = Source::whole(INLINE, sql.as_str());
-        return Ok(
-            match compile::text(&opened.basis(facts), None, &source, None) {
-                Ok(compiled) => {
-                    opened.report.result(&compiled.sql);
-                    Exit::Done
-                }
-                Err(diagnostic) => refuse(&opened.report, diagnostic),
-            },
-        );
-    }
     let state = flags.selection.state.as_deref();
-    let nodes = match opened.pick(&criteria(&flags.selection), state, &runs)? {
-        Ok(nodes) => nodes,
-        Err(exit) => return Ok(exit),
-    };
+    let nodes = opened.pick(&criteria(&flags.selection), state, &runs)?;
     let (facts, broken) = opened.inspect(&nodes, &tables).await;
-    let job = match opened.job(opened.basis(facts), tables, false) {
-        Ok(job) => job,
-        Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
-    };
+    let job = opened.job(opened.basis(facts), tables, false)?;
     let mut compiled: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
     let mut failures = Vec::new();
     let order = opened.graph.order().iter();
@@ -112,6 +89,20 @@ pub(crate) async fn compile(
     })
 }
 
+/// Prints the SQL of a text that is none of the project's files.
+async fn inline(opened: &mut Opened<'_>, sql: &str) -> Exit {
+    let source = opened.inline(sql);
+    let every = opened.loaded.manifest.nodes.keys().cloned().collect();
+    let (facts, _) = opened.inspect(&every, &opened.tables()).await;
+    match compile::text(&opened.basis(facts), None, &source, None) {
+        Ok(compiled) => {
+            opened.report.result(&compiled.sql);
+            Exit::Done
+        }
+        Err(diagnostic) => refuse(&opened.report, diagnostic),
+    }
+}
+
 /// The SQL of a node, given what it came to without queries. Tables are opened only for templates
 /// that query: others need none.
 async fn one(
@@ -129,11 +120,11 @@ async fn one(
             Err(_) => Err(without),
         },
     }?;
-    inline(job, node, &sql)
+    standalone(job, node, &sql)
 }
 
 /// Puts ephemeral models in front as CTEs, so that the text can be run on its own.
-fn inline(job: &Job, node: &Node, sql: &Arc<str>) -> Result<Arc<str>, Diagnostic> {
+fn standalone(job: &Job, node: &Node, sql: &Arc<str>) -> Result<Arc<str>, Diagnostic> {
     let mut inner = Vec::new();
     collect(job, node, &mut inner)?;
     Ok(compile::with_ctes(sql, &inner).into())
@@ -142,7 +133,7 @@ fn inline(job: &Job, node: &Node, sql: &Arc<str>) -> Result<Arc<str>, Diagnostic
 fn collect(
     job: &Job,
     node: &Node,
-    inner: &mut Vec<(crate::template::Relation, Arc<str>)>,
+    inner: &mut Vec<(Relation, Arc<str>)>,
 ) -> Result<(), Diagnostic> {
     for id in &node.common().depends_on {
         let Some(input) = job.basis.manifest.get(id) else {

@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
+use crate::cli::Exit;
 use crate::cli::opened::Opened;
 use crate::cli::report::{Check, Report};
 use crate::cli::settings::Settings;
-use crate::cli::{Exit, refuse};
 use crate::manifest::Node;
 
 pub(crate) async fn debug(report: Report, settings: &Settings) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let opened = Opened::open(report, settings)?;
     let file = &opened.loaded.project.file;
     let target = &file.target;
     let tables = opened.tables();
@@ -53,10 +50,7 @@ pub(crate) async fn debug(report: Report, settings: &Settings) -> anyhow::Result
         },
         help: Some("restore their files, or move their folders away and build again".into()),
     });
-    let job = match opened.job(opened.basis(facts), tables, false) {
-        Ok(job) => job,
-        Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
-    };
+    let job = opened.job(opened.basis(facts), tables, false)?;
     let inputs = job.inputs();
     let mut readable = 0;
     let mut missing = Vec::new();

@@ -11,16 +11,9 @@ use crate::cli::settings::{Settings, criteria};
 use crate::manifest::ResourceType;
 
 pub(crate) fn list(report: Report, settings: &Settings, flags: &LsArgs) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let opened = Opened::open(report, settings)?;
     let state = flags.selection.state.as_deref();
-    let picked = opened.pick(&criteria(&flags.selection), state, &ResourceType::ALL)?;
-    let nodes = match picked {
-        Ok(nodes) => nodes,
-        Err(exit) => return Ok(exit),
-    };
+    let nodes = opened.pick(&criteria(&flags.selection), state, &ResourceType::ALL)?;
     let manifest = &opened.loaded.manifest;
     let listed = nodes.iter().filter_map(|id| manifest.get(id));
     let (artifact, uncompiled) = (OnceCell::new(), BTreeMap::new());

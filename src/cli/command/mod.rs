@@ -1,4 +1,4 @@
-//! The commands, one a file.
+//! The commands. `run.rs` holds the four that carry out a plan, `start.rs` what needs no project.
 
 mod clean;
 mod compile;

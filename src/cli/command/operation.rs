@@ -17,10 +17,7 @@ pub(crate) async fn operation(
     settings: &Settings,
     flags: &RunOperationArgs,
 ) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let opened = Opened::open(report, settings)?;
     let arguments = match &flags.args {
         Some(text) => match map("--args", text) {
             Ok(arguments) => arguments,
@@ -49,10 +46,7 @@ pub(crate) async fn operation(
     let tables = opened.tables();
     let every = opened.loaded.manifest.nodes.keys().cloned().collect();
     let (facts, _) = opened.inspect(&every, &tables).await;
-    let job = match opened.job(opened.basis(facts), tables, false) {
-        Ok(job) => job,
-        Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
-    };
+    let job = opened.job(opened.basis(facts), tables, false)?;
     let session = job.engine.session();
     let inputs = job.inputs();
     let there: Vec<_> = opened

@@ -8,10 +8,7 @@ use crate::cli::report::{Report, count};
 use crate::cli::settings::Settings;
 
 pub(crate) fn parse(report: Report, settings: &Settings) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let opened = Opened::open(report, settings)?;
     opened.write_manifest(&BTreeMap::new())?;
     let (project, manifest) = (&opened.loaded.project, &opened.loaded.manifest);
     let tests = manifest

@@ -13,16 +13,10 @@ pub(crate) async fn plan(
     settings: &Settings,
     flags: &PlanArgs,
 ) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let opened = Opened::open(report, settings)?;
     let runs = [ResourceType::Model, ResourceType::Seed, ResourceType::Test];
     let state = flags.selection.state.as_deref();
-    let nodes = match opened.pick(&criteria(&flags.selection), state, &runs)? {
-        Ok(nodes) => nodes,
-        Err(exit) => return Ok(exit),
-    };
+    let nodes = opened.pick(&criteria(&flags.selection), state, &runs)?;
     let (facts, broken) = opened.inspect(&nodes, &opened.tables()).await;
     let manifest = &opened.loaded.manifest;
     let plan = plan::build(manifest, &opened.graph, &nodes, &facts, opened.options());

@@ -7,11 +7,11 @@ use anyhow::Context;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use crate::cli::Exit;
 use crate::cli::args::{FailuresArgs, SelectionArgs};
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
-use crate::cli::{Exit, refuse};
 use crate::compile::Basis;
 use crate::manifest::{NodeId, ResourceType};
 use crate::run::{self, Interrupt, RunResults, results};
@@ -50,15 +50,9 @@ pub(crate) async fn run(
     work: Work,
     selection: &SelectionArgs,
 ) -> anyhow::Result<Exit> {
-    let opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let opened = Opened::open(report, settings)?;
     let state = selection.state.as_deref();
-    let nodes = match opened.pick(&criteria(selection), state, work.types())? {
-        Ok(nodes) => nodes,
-        Err(exit) => return Ok(exit),
-    };
+    let nodes = opened.pick(&criteria(selection), state, work.types())?;
     let tables = opened.tables();
     let looked_at = match opened.loaded.project.file.on_run_start.is_empty()
         && opened.loaded.project.file.on_run_end.is_empty()
@@ -74,10 +68,7 @@ pub(crate) async fn run(
         selected: plan.steps.iter().map(|step| step.node.clone()).collect(),
         ..opened.basis(facts)
     };
-    let job = match opened.job(basis, tables, work.store_failures()) {
-        Ok(job) => Arc::new(job),
-        Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
-    };
+    let job = Arc::new(opened.job(basis, tables, work.store_failures())?);
     listen(job.interrupt.clone());
     let done = run::execute(&plan, &job).await;
     keep(&opened, &done, work, selection)?;

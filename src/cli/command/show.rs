@@ -9,60 +9,32 @@ use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse, table};
 use crate::compile::{self, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::manifest::{Node, ResourceType};
+use crate::engine::Session;
+use crate::graph::NodeSet;
+use crate::manifest::{Found, Node, NodeId, ResourceType};
 use crate::run::{Job, Live, located};
-use crate::select::Criteria;
-use crate::template::Source;
-
-/// The name under which errors show the text of `--inline`.
-const INLINE: &str = "--inline";
+use crate::select::{Criteria, Indirect};
+use crate::template::{self, Source};
 
 pub(crate) async fn show(
     report: Report,
     settings: &Settings,
     flags: &ShowArgs,
 ) -> anyhow::Result<Exit> {
-    let mut opened = match Opened::open(report, settings) {
-        Ok(opened) => opened,
-        Err(exit) => return Ok(exit),
-    };
+    let mut opened = Opened::open(report, settings)?;
     let limit = usize::try_from(flags.limit).ok();
     let mut shown = None;
-    if let Some(sql) = &flags.inline {
-        let (files, sql) = (opened.loaded.project.files.clone(), sql.clone());
-        opened.texts(Arc::new(move |path| match path {
-            INLINE => Some(sql.clone()),
-            path => files.get(path).map(|(_, text)| text.to_string()),
-        }));
-    } else {
+    let inline = flags.inline.as_ref().map(|sql| opened.inline(sql));
+    if inline.is_none() {
         let word = flags.model.as_ref().or(flags.select.as_ref());
         let criteria = Criteria {
             select: word.cloned().into_iter().collect(),
-            indirect: crate::select::Indirect::Empty,
+            indirect: Indirect::Empty,
             ..Criteria::default()
         };
-        let nodes = match opened.pick(&criteria, None, &ResourceType::ALL)? {
-            Ok(nodes) => nodes,
-            Err(exit) => return Ok(exit),
-        };
-        let mut nodes = nodes.into_iter();
-        shown = nodes.next();
-        match (&shown, nodes.len()) {
-            (None, _) => {
-                let diagnostic =
-                    Diagnostic::error(Code::EmptySelection, "the selection picks nothing to show")
-                        .help("`refx ls --resource-type model source test` lists what there is");
-                return Ok(refuse(&opened.report, diagnostic));
-            }
-            (Some(_), 0) => {}
-            (Some(_), others) => {
-                let diagnostic = Diagnostic::error(
-                    Code::InvalidSelector,
-                    format!("the selection picks {} nodes, and one is shown", others + 1),
-                )
-                .help("name one model");
-                return Ok(refuse(&opened.report, diagnostic));
-            }
+        match only(opened.pick(&criteria, None, &ResourceType::ALL)?) {
+            Ok(id) => shown = Some(id),
+            Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
         }
     }
     let tables = opened.tables();
@@ -71,17 +43,11 @@ pub(crate) async fn show(
         None => opened.loaded.manifest.nodes.keys().cloned().collect(),
     };
     let (facts, _) = opened.inspect(&wanted, &tables).await;
-    let job = match opened.job(opened.basis(facts), tables, false) {
-        Ok(job) => job,
-        Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
-    };
-    let node = shown.as_ref().and_then(|id| opened.loaded.manifest.get(id));
-    let rows = match node {
-        Some(node) => of_node(&job, node, limit).await,
-        None => {
-            let sql = flags.inline.as_deref().unwrap_or_default();
-            inline(&job, sql, limit).await
-        }
+    let job = opened.job(opened.basis(facts), tables, false)?;
+    let rows = match (&inline, &shown) {
+        (Some(source), _) => of_text(&job, source, limit).await,
+        (None, Some(id)) => of_node(&job, job.node(id)?, limit).await,
+        (None, None) => unreachable!("a selection that picks nothing ended the command"),
     };
     let (schema, batches) = match rows {
         Ok(rows) => rows,
@@ -97,6 +63,25 @@ pub(crate) async fn show(
     Ok(Exit::Done)
 }
 
+/// The one node of a selection.
+fn only(nodes: NodeSet) -> Result<NodeId, Diagnostic> {
+    let mut nodes = nodes.into_iter();
+    match (nodes.next(), nodes.len()) {
+        (Some(id), 0) => Ok(id),
+        (None, _) => Err(Diagnostic::error(
+            Code::EmptySelection,
+            "the selection picks nothing to show",
+        )
+        .help("`refx ls --resource-type model source test` lists what there is")),
+        (Some(_), others) => Err(Diagnostic::error(
+            Code::InvalidSelector,
+            format!("the selection picks {} nodes, and one is shown", others + 1),
+        )
+        .help("name one model")),
+    }
+}
+
+/// The schema of a query and its rows.
 type Rows = (
     datafusion::arrow::datatypes::SchemaRef,
     Vec<datafusion::arrow::array::RecordBatch>,
@@ -130,15 +115,14 @@ async fn of_node(job: &Job, node: &Node, limit: Option<usize>) -> Result<Rows, D
     }
 }
 
-async fn inline(job: &Job, sql: &str, limit: Option<usize>) -> Result<Rows, Diagnostic> {
+async fn of_text(job: &Job, source: &Source, limit: Option<usize>) -> Result<Rows, Diagnostic> {
     let inputs = job.inputs();
     let session = job.engine.session();
-    let source = Source::whole(INLINE, sql);
-    let calls = crate::template::static_calls(&source);
+    let calls = template::static_calls(source);
     let manifest = &job.basis.manifest;
     let mut read = Vec::new();
     for (call, _) in &calls.refs {
-        if let crate::manifest::Found::Node(node) = manifest.find(call) {
+        if let Found::Node(node) = manifest.find(call) {
             read.push(node.id().clone());
         }
     }
@@ -151,12 +135,12 @@ async fn inline(job: &Job, sql: &str, limit: Option<usize>) -> Result<Rows, Diag
     }
     inputs.all(&session, &read).await?;
     let queries = Arc::new(Live::new(&session, &inputs));
-    let compiled = compile::text(&job.basis, None, &source, Some(queries))?;
+    let compiled = compile::text(&job.basis, None, source, Some(queries))?;
     rows(&session, &compiled, limit).await
 }
 
 async fn rows(
-    session: &crate::engine::Session,
+    session: &Session,
     compiled: &Compiled,
     limit: Option<usize>,
 ) -> Result<Rows, Diagnostic> {

@@ -134,10 +134,15 @@ impl Scribe<'_> {
     fn query(&self, node: &Node, relation: Option<&Relation>, text: &str) -> Query {
         let common = node.common();
         let compiled_code = self.compiled.get(&common.id).cloned();
-        let compiled_path = format!(
+        let mut compiled_path = format!(
             "{}/{}/{}",
             self.info.compiled_root, common.package, common.path
         );
+        if let Node::Test(test) = node
+            && !common.path.ends_with(".sql")
+        {
+            compiled_path.push_str(&format!("/{}.sql", test.relation.identifier));
+        }
         Query {
             placed: self.placed(node, relation, text),
             language: "sql",
