@@ -175,15 +175,16 @@ async fn one(job: &Arc<Job>, step: &crate::plan::Step, info: StepInfo) -> StepRe
         let (job, step) = (Arc::clone(job), step.clone());
         tokio::spawn(async move { step::run(&job, &step).await })
     };
-    let ended = match task.await {
-        Ok(ended) => ended,
-        Err(defect) => step::Ended::failed(
-            Diagnostic::error(
+    let (ended, compiled) = match task.await {
+        Ok(done) => done,
+        Err(defect) => {
+            let diagnostic = Diagnostic::error(
                 Code::QueryFailed,
                 format!("`{}` met a defect of refx: {defect}", info.name),
             )
-            .help("the table is as it was; please report this with the model's text"),
-        ),
+            .help("the table is as it was; please report this with the model's text");
+            (step::Ended::failed(diagnostic), None)
+        }
     };
     StepResult {
         info,
@@ -191,7 +192,7 @@ async fn one(job: &Arc<Job>, step: &crate::plan::Step, info: StepInfo) -> StepRe
         started_at: Some(started_at),
         elapsed: started.elapsed(),
         warnings: ended.warnings,
-        compiled: ended.compiled,
+        compiled,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inputs::located;
-use super::step::Ended;
+use super::step::{Ended, Work};
 use super::{Job, Live, Outcome, hooks, landing};
 use crate::compile;
 use crate::delta::{self, Merge, OnSchemaChange, PrimaryKey, UpdateColumns, Write};
@@ -13,18 +13,17 @@ use crate::manifest::{Materialization, Model, Node, Strategy};
 use crate::plan::{self, Action, Step};
 use crate::project::config;
 
-pub(super) async fn run(
-    job: &Job,
-    step: &Step,
-    node: &Node,
-    model: &Model,
-) -> Result<Ended, Diagnostic> {
+pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnostic> {
+    let Work {
+        job, step, node, ..
+    } = *work;
     let inputs = job.inputs();
     let session = job.engine.session();
     inputs.of(&session, node).await?;
     hooks::of_node(&inputs, &session, node, &model.config.pre_hook).await?;
     let queries = Arc::new(Live::new(&session, &inputs));
     let compiled = compile::render(&job.basis, node, Some(queries))?;
+    work.keep(&compiled);
     let plan = session
         .plan(&compiled.sql)
         .await
@@ -69,11 +68,7 @@ pub(super) async fn run(
             outcome
         }
     };
-    Ok(Ended {
-        outcome,
-        warnings,
-        compiled: Some(compiled.sql),
-    })
+    Ok(Ended { outcome, warnings })
 }
 
 /// The write of a model's rows, as its settings want it.

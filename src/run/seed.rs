@@ -1,13 +1,14 @@
 //! A seed: a small file of the project, loaded into a table.
 
-use super::step::Ended;
-use super::{Job, hooks, landing};
+use super::step::{Ended, Work};
+use super::{hooks, landing};
 use crate::delta::{self, PrimaryKey, Write};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::engine::{Name, SourceOptions, SourceTable};
-use crate::manifest::{Node, Seed};
+use crate::manifest::Seed;
 
-pub(super) async fn run(job: &Job, node: &Node, seed: &Seed) -> Result<Ended, Diagnostic> {
+pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnostic> {
+    let Work { job, node, .. } = *work;
     let inputs = job.inputs();
     let session = job.engine.session();
     let file = Name::qualified("refx", "seed");
@@ -61,6 +62,5 @@ pub(super) async fn run(job: &Job, node: &Node, seed: &Seed) -> Result<Ended, Di
     Ok(Ended {
         outcome,
         warnings: Vec::new(),
-        compiled: None,
     })
 }

@@ -1,8 +1,9 @@
 //! One step of a plan, from its node to how it ended.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Inputs, Job, Outcome, RowCounts, SkipReason, model, seed, verdict};
+use crate::compile::Compiled;
 use crate::delta;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Session;
@@ -13,7 +14,6 @@ use crate::plan::Step;
 pub(super) struct Ended {
     pub outcome: Outcome,
     pub warnings: Vec<Diagnostic>,
-    pub compiled: Option<Arc<str>>,
 }
 
 impl Ended {
@@ -21,33 +21,54 @@ impl Ended {
         Ended {
             outcome: Outcome::Failed(diagnostic),
             warnings: Vec::new(),
-            compiled: None,
         }
     }
 }
 
-pub(super) async fn run(job: &Job, step: &Step) -> Ended {
+/// Runs the step; gives how it ended and the SQL that it came to.
+pub(super) async fn run(job: &Job, step: &Step) -> (Ended, Option<Arc<str>>) {
     let node = match job.node(&step.node) {
         Ok(node) => node,
-        Err(diagnostic) => return Ended::failed(diagnostic),
+        Err(diagnostic) => return (Ended::failed(diagnostic), None),
     };
     if let Some(diagnostic) = job.tables.broken(&step.node) {
-        return Ended::failed(diagnostic);
+        return (Ended::failed(diagnostic), None);
     }
-    let work = async {
+    let work = Work {
+        job,
+        step,
+        node,
+        compiled: OnceLock::new(),
+    };
+    let done = async {
         match node {
-            Node::Model(model) => model::run(job, step, node, model).await,
-            Node::Seed(seed) => seed::run(job, node, seed).await,
-            Node::Test(test) => verdict::of(job, node, test).await,
+            Node::Model(model) => model::run(&work, model).await,
+            Node::Seed(seed) => seed::run(&work, seed).await,
+            Node::Test(test) => verdict::of(&work, test).await,
             Node::Source(_) | Node::Exposure(_) | Node::Analysis(_) => Err(Diagnostic::error(
                 Code::Unsupported,
                 format!("`{}` has nothing to run", node.name()),
             )),
         }
     };
-    tokio::select! {
-        ended = work => ended.unwrap_or_else(|diagnostic| Ended::failed(placed(diagnostic, node))),
+    let ended = tokio::select! {
+        ended = done => ended.unwrap_or_else(|diagnostic| Ended::failed(placed(diagnostic, node))),
         () = job.interrupt.wait() => interrupted(job, node).await,
+    };
+    (ended, work.compiled.into_inner())
+}
+
+/// What a step is about, and the SQL that it came to: also a failed one leaves it to be looked at.
+pub(super) struct Work<'a> {
+    pub job: &'a Job,
+    pub step: &'a Step,
+    pub node: &'a Node,
+    pub compiled: OnceLock<Arc<str>>,
+}
+
+impl Work<'_> {
+    pub(super) fn keep(&self, compiled: &Compiled) {
+        self.compiled.get_or_init(|| compiled.sql.clone());
     }
 }
 
@@ -78,7 +99,6 @@ async fn interrupted(job: &Job, node: &Node) -> Ended {
     Ended {
         outcome,
         warnings: Vec::new(),
-        compiled: None,
     }
 }
 

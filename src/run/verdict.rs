@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::inputs::located;
-use super::step::Ended;
+use super::step::{Ended, Work};
 use super::{Job, Live, Outcome};
 use crate::compile::{self, Compiled};
 use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Session;
-use crate::manifest::{Node, Test, TestKind};
+use crate::manifest::{Test, TestKind};
 use crate::project::Spanned;
 use crate::project::config::{Severity, StoreFailuresAs};
 
@@ -17,12 +17,14 @@ use crate::project::config::{Severity, StoreFailuresAs};
 const SAMPLES: usize = 3;
 
 /// Runs a test over the tables as they are.
-pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Diagnostic> {
+pub(super) async fn of(work: &Work<'_>, test: &Test) -> Result<Ended, Diagnostic> {
+    let Work { job, node, .. } = *work;
     let session = job.engine.session();
     let inputs = job.inputs();
     inputs.of(&session, node).await?;
     let queries = Arc::new(Live::new(&session, &inputs));
     let compiled = compile::render(&job.basis, node, Some(queries))?;
+    work.keep(&compiled);
     // What stands before the text stays, so that places in it can be told.
     let sql = compiled.sql.trim_end().trim_end_matches(';');
     let config = &test.config;
@@ -67,7 +69,6 @@ pub(super) async fn of(job: &Job, node: &Node, test: &Test) -> Result<Ended, Dia
     Ok(Ended {
         outcome,
         warnings: compiled.warnings.clone(),
-        compiled: Some(compiled.sql.clone()),
     })
 }
 
