@@ -236,7 +236,8 @@ impl Inputs {
             version: options
                 .version
                 .as_ref()
-                .and_then(|version| i64::try_from(version.value).ok()),
+                // A version that no log can have is told as missing, and never read as the latest.
+                .map(|version| i64::try_from(version.value).unwrap_or(i64::MAX)),
         }
     }
 

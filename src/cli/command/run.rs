@@ -79,7 +79,7 @@ pub(crate) async fn run(
     })
 }
 
-/// The first Ctrl-C lets running commits end, the second does not wait.
+/// The first Ctrl-C gives up what runs and prints the summary, the second does not wait for that.
 ///
 /// It listens on a thread of its own, until the process ends: queries can keep the others busy.
 fn listen(interrupt: Interrupt) {
