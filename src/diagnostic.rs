@@ -357,6 +357,8 @@ codes! {
     NullKey = "null-key",
     /// A primary key that two rows share. Deduplicate in the model, or correct the key.
     DuplicateKey = "duplicate-key",
+    /// Rows that do not fulfil a constraint of the model. Nothing was published.
+    BrokenConstraint = "broken-constraint",
     /// The model's columns no longer fit the table: one is gone, new, or of another type.
     SchemaMismatch = "schema-mismatch",
     /// The code of an incremental model is no longer the one that wrote its table. Rows that the run

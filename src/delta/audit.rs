@@ -1,4 +1,5 @@
-//! The key, checked on the rows that a commit would bring: never null, never twice.
+//! The promises of a table, checked before a commit: a key that is never null and never twice, and
+//! constraints that every row fulfils.
 
 use std::sync::Arc;
 
@@ -10,53 +11,170 @@ use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
+use futures::TryStreamExt;
+use serde_json::Value;
 
-use super::Error;
+use super::{Error, Location};
 use crate::engine;
 
 /// How many offenders an error shows.
 const SHOWN: usize = 5;
 const ROWS: &str = "__refx_rows";
 
+/// The commit info that says of which columns a version was proven to be the key.
+pub(super) const PROVEN_KEY: &str = "refx.key";
+
+/// What every row of a table has to fulfil.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraint {
+    /// How a message calls it.
+    pub name: String,
+    pub rule: Rule,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    NotNull { column: String },
+    /// An SQL condition; as in SQL, NULL fulfils it.
+    Check { condition: String },
+}
+
+impl Rule {
+    fn broken(&self, context: &SessionContext, frame: &DataFrame) -> Result<Expr, Error> {
+        Ok(match self {
+            Rule::NotNull { column } => {
+                let fields = frame.schema().fields();
+                let same = |name: &String| name.eq_ignore_ascii_case(column);
+                let name = fields.iter().map(|field| field.name()).find(|name| same(name));
+                let name = name.ok_or_else(|| {
+                    Error::schema(
+                        column,
+                        format!("the table has no column `{column}`, which a constraint names"),
+                        "select the column, or remove the constraint",
+                    )
+                })?;
+                Expr::Column(Column::new_unqualified(name)).is_null()
+            }
+            Rule::Check { condition } => context
+                .state()
+                .create_logical_expr(condition, frame.schema())
+                .map_err(engine)?
+                .is_false(),
+        })
+    }
+}
+
+/// Whose rows a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Those that the model's query gives.
+    Query,
+    /// Those that the table holds already.
+    Table,
+}
+
+/// Whether the last commit says that the columns are the table's key: refx makes no commit without
+/// having proven it, and a change that keeps it needs no look at all rows. After a commit of another
+/// tool nothing is known.
+pub(super) async fn is_proven(
+    table: &DeltaTable,
+    key: &[String],
+    location: &Location,
+) -> Result<bool, Error> {
+    let last: Vec<_> = table
+        .history(Some(1))
+        .try_collect()
+        .await
+        .map_err(|error| Error::from_delta(error, location))?;
+    let proven = last.first().and_then(|commit| commit.info.get(PROVEN_KEY));
+    let proven: Option<Vec<&str>> = proven
+        .and_then(Value::as_array)
+        .map(|columns| columns.iter().filter_map(Value::as_str).collect());
+    let mut key: Vec<&str> = key.iter().map(String::as_str).collect();
+    key.sort_unstable();
+    Ok(key.is_empty()
+        || proven.is_some_and(|mut proven| {
+            proven.sort_unstable();
+            proven == key
+        }))
+}
+
+/// Looks at all rows of a table, in one scan: its key, where `key` names columns, and its constraints.
+pub(super) async fn check(
+    context: &SessionContext,
+    rows: Arc<dyn TableProvider>,
+    key: &[String],
+    constraints: &[Constraint],
+) -> Result<(), Error> {
+    check_rows(context, rows, key, constraints, Holder::Table).await
+}
+
 /// Refuses rows whose key has a NULL, and keys that two rows share.
 pub(super) async fn check_key(
     context: &SessionContext,
     rows: Arc<dyn TableProvider>,
     key: &[String],
+    holder: Holder,
 ) -> Result<(), Error> {
-    if key.is_empty() {
+    check_rows(context, rows, key, &[], holder).await
+}
+
+async fn check_rows(
+    context: &SessionContext,
+    rows: Arc<dyn TableProvider>,
+    key: &[String],
+    constraints: &[Constraint],
+    holder: Holder,
+) -> Result<(), Error> {
+    if key.is_empty() && constraints.is_empty() {
         return Ok(());
     }
-    let frame = context.read_table(Arc::clone(&rows)).map_err(engine)?;
+    let frame = context.read_table(rows).map_err(engine)?;
+    let only = |condition: Expr, value: Expr| when(condition, value).otherwise(lit(0_i64));
+    let mut broken = Vec::with_capacity(constraints.len());
+    for constraint in constraints {
+        broken.push(constraint.rule.broken(context, &frame)?);
+    }
+    let name = |at: usize| format!("__refx_broken_{at}");
+    let mut counted = vec![count(lit(1_i64)).alias(ROWS)];
+    for (at, condition) in broken.iter().enumerate() {
+        let one = only(condition.clone(), lit(1_i64)).map_err(engine)?;
+        counted.push(sum(one).alias(name(at)));
+    }
     let groups = frame
-        .aggregate(columns(key), vec![count(lit(1_i64)).alias(ROWS)])
+        .clone()
+        .aggregate(columns(key), counted)
         .map_err(engine)?;
     let is_null = any_null(key);
     let per_key = Expr::Column(Column::new_unqualified(ROWS));
     let twice = any_null(key)
         .is_not_true()
         .and(per_key.clone().gt(lit(1_i64)));
-    let only = |condition: Expr, value: Expr| when(condition, value).otherwise(lit(0_i64));
-    let totals = groups
-        .clone()
-        .aggregate(
-            Vec::new(),
-            vec![
-                sum(only(is_null.clone(), per_key.clone()).map_err(engine)?).alias("nulls"),
-                sum(only(twice.clone(), lit(1_i64)).map_err(engine)?).alias("keys"),
-                sum(only(twice.clone(), per_key).map_err(engine)?).alias("rows"),
-            ],
-        )
-        .map_err(engine)?;
+    let twice = match key.is_empty() {
+        true => lit(false),
+        false => twice,
+    };
+    let mut totals = vec![
+        sum(only(is_null.clone(), per_key.clone()).map_err(engine)?).alias("nulls"),
+        sum(only(twice.clone(), lit(1_i64)).map_err(engine)?).alias("keys"),
+        sum(only(twice.clone(), per_key).map_err(engine)?).alias("rows"),
+    ];
+    let fixed = totals.len();
+    totals.extend((0..broken.len()).map(|at| {
+        let column = Expr::Column(Column::new_unqualified(name(at)));
+        sum(column).alias(name(at))
+    }));
+    let totals = groups.clone().aggregate(Vec::new(), totals).map_err(engine)?;
     let totals = totals.collect().await.map_err(engine)?;
     let (nulls, keys, duplicates) = (number(&totals, 0), number(&totals, 1), number(&totals, 2));
     if nulls > 0 {
-        let frame = context.read_table(rows).map_err(engine)?;
         let sample = frame.filter(is_null).map_err(engine)?;
         return Err(Error::NullKey {
             key: quoted(key),
             rows: nulls,
-            samples: samples(sample, usize::MAX).await?,
+            samples: samples(sample).await?,
+            holder,
         });
     }
     if keys > 0 {
@@ -64,8 +182,20 @@ pub(super) async fn check_key(
             key: quoted(key),
             keys,
             rows: duplicates,
-            samples: samples(groups.filter(twice).map_err(engine)?, key.len()).await?,
+            samples: duplicated(context, frame, groups.filter(twice).map_err(engine)?, key).await?,
+            holder,
         });
+    }
+    for (at, (constraint, condition)) in constraints.iter().zip(broken).enumerate() {
+        let found = number(&totals, fixed + at);
+        if found > 0 {
+            let sample = frame.clone().filter(condition).map_err(engine)?;
+            return Err(Error::Constraint {
+                name: constraint.name.clone(),
+                rows: found,
+                samples: samples(sample).await?,
+            });
+        }
     }
     Ok(())
 }
@@ -86,11 +216,13 @@ pub(super) async fn check_absent(
         return Ok(());
     }
     let both = both.select(columns(key)).map_err(engine)?;
+    let samples = samples(both).await?;
     Err(Error::DuplicateKey {
         key: quoted(key),
         keys: found,
         rows: found * 2,
-        samples: samples(both, key.len()).await?,
+        samples,
+        holder: Holder::Query,
     })
 }
 
@@ -124,39 +256,91 @@ pub(super) fn number(batches: &[RecordBatch], column: usize) -> u64 {
     values.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
 }
 
-/// Some of the rows as `name = value` pairs, up to `columns` of them.
-async fn samples(frame: DataFrame, columns: usize) -> Result<Vec<String>, Error> {
-    const WIDEST: usize = 200;
+/// Some of the rows as `name = value` pairs.
+async fn samples(frame: DataFrame) -> Result<Vec<String>, Error> {
     let batches = frame.limit(0, Some(SHOWN)).map_err(engine)?;
     let batches = batches.collect().await.map_err(engine)?;
-    let options = FormatOptions::default().with_null("NULL");
-    let mut shown = Vec::new();
-    for batch in &batches {
-        let schema = batch.schema();
-        for row in 0..batch.num_rows() {
-            let mut text = String::new();
-            for (field, array) in schema.fields().iter().zip(batch.columns()).take(columns) {
-                if field.name() == ROWS || text.chars().count() > WIDEST {
-                    break;
-                }
-                let value = ArrayFormatter::try_new(array, &options)
-                    .map(|formatter| formatter.value(row).to_string())
-                    .unwrap_or_default();
-                if !text.is_empty() {
-                    text += ", ";
-                }
-                text += &format!("{} = {value}", field.name());
-            }
-            if let Some(rows) = schema.fields().find(ROWS) {
-                let rows = batch.column(rows.0).as_any().downcast_ref::<Int64Array>();
-                let rows = rows.map_or(0, |rows| rows.value(row));
-                text += &format!(" ({rows} rows)");
-            }
-            shown.push(text);
-        }
-    }
+    let rows = batches
+        .iter()
+        .flat_map(|batch| (0..batch.num_rows()).map(move |row| pairs(batch, row, |_| true)));
+    let mut shown: Vec<String> = rows.collect();
     shown.sort();
     Ok(shown)
+}
+
+/// Some of the keys of `groups`, each with how often it occurs and some of its rows.
+async fn duplicated(
+    context: &SessionContext,
+    rows: DataFrame,
+    groups: DataFrame,
+    key: &[String],
+) -> Result<Vec<String>, Error> {
+    /// Rows that are shown of one key.
+    const OF_A_KEY: usize = 3;
+    let is_key = |name: &str| key.iter().any(|column| column == name);
+    let keys = groups
+        .sort(columns(key).into_iter().map(|key| key.sort(true, false)).collect())
+        .and_then(|groups| groups.limit(0, Some(SHOWN)))
+        .map_err(engine)?;
+    let keys = keys.collect().await.map_err(engine)?;
+    let mut shown: Vec<(String, Vec<String>)> = Vec::new();
+    for batch in &keys {
+        let counts = batch.column_by_name(ROWS);
+        let counts = counts.and_then(|rows| rows.as_any().downcast_ref::<Int64Array>());
+        for row in 0..batch.num_rows() {
+            let rows = counts.map_or(0, |counts| counts.value(row));
+            let title = pairs(batch, row, is_key);
+            shown.push((title, vec![format!("({rows} rows)")]));
+        }
+    }
+    let on: Vec<Column> = key.iter().map(Column::new_unqualified).collect();
+    let keys = context.read_batches(keys).map_err(engine)?;
+    let found = super::compare::join(rows, keys, JoinType::LeftSemi, &on)
+        .and_then(|found| found.limit(0, Some(SHOWN * OF_A_KEY * OF_A_KEY)))
+        .map_err(engine)?;
+    for batch in &found.collect().await.map_err(engine)? {
+        for row in 0..batch.num_rows() {
+            let title = pairs(batch, row, is_key);
+            let others = pairs(batch, row, |name| !is_key(name));
+            let known = shown.iter_mut().find(|(known, _)| *known == title);
+            if let Some((_, rows)) = known
+                && rows.len() <= OF_A_KEY
+                && !others.is_empty()
+            {
+                rows.push(others);
+            }
+        }
+    }
+    let texts = shown.into_iter().map(|(title, mut rows)| {
+        rows[1..].sort();
+        format!("{title} {}", rows.join("\n  "))
+    });
+    Ok(texts.collect())
+}
+
+/// The values of a row as `name = value`, cut where they grow too long to be read.
+fn pairs(batch: &RecordBatch, row: usize, shown: impl Fn(&str) -> bool) -> String {
+    const WIDEST: usize = 200;
+    let options = FormatOptions::default().with_null("NULL");
+    let schema = batch.schema();
+    let mut text = String::new();
+    for (field, array) in schema.fields().iter().zip(batch.columns()) {
+        if !shown(field.name()) {
+            continue;
+        }
+        if text.chars().count() > WIDEST {
+            text += ", …";
+            break;
+        }
+        let value = ArrayFormatter::try_new(array, &options)
+            .map(|formatter| formatter.value(row).to_string())
+            .unwrap_or_default();
+        if !text.is_empty() {
+            text += ", ";
+        }
+        text += &format!("{} = {value}", field.name());
+    }
+    text
 }
 
 fn engine(error: datafusion::common::DataFusionError) -> Error {

@@ -5,6 +5,7 @@ use deltalake::kernel::transaction::TransactionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
 
 use super::Location;
+use super::audit::Holder;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine;
 
@@ -22,22 +23,35 @@ pub enum Error {
     },
     #[error("another writer keeps committing to `{location}`")]
     Conflict { location: String },
-    #[error("{} NULL in the primary key {key}", counted(*rows, "row has", "rows have"))]
+    #[error("{} NULL in the primary key {key}", counted(*rows, holder.row(), holder.rows()))]
     NullKey {
         /// The columns in backticks.
         key: String,
         rows: u64,
         /// Up to five of the rows.
         samples: Vec<String>,
+        holder: Holder,
     },
-    #[error("{} more than once in the primary key {key}, in {rows} rows", counted(*keys, "value occurs", "values occur"))]
+    #[error("{} more than once in the primary key {key}, in {rows} rows{}", counted(*keys, "value occurs", "values occur"), holder.suffix())]
     DuplicateKey {
         key: String,
         keys: u64,
         rows: u64,
-        /// Up to five of the keys.
+        /// Up to five of the keys, with their rows.
+        samples: Vec<String>,
+        holder: Holder,
+    },
+    /// A constraint that rows do not fulfil.
+    #[error("{} not fulfil the constraint {name}", counted(*rows, "row does", "rows do"))]
+    Constraint {
+        name: String,
+        rows: u64,
+        /// Up to five of the rows.
         samples: Vec<String>,
     },
+    /// The audit that the caller asked for did not let the table pass.
+    #[error("the table was not published: it did not pass its tests")]
+    Held,
     /// Conditions of the merge hide rows whose keys come again: these would be inserted a second time.
     #[error("`incremental_predicates` leave out {} whose {key} the model gives again", counted(*rows, "row", "rows"))]
     HiddenKey {
@@ -158,10 +172,25 @@ impl Error {
             Error::Conflict { .. } => {
                 told(Code::CommitConflict).help("run again when the other writer is done")
             }
-            Error::NullKey { samples, .. } => with_samples(told(Code::NullKey), samples)
-                .help("filter these rows out in the model, or correct the primary key"),
-            Error::DuplicateKey { samples, .. } => with_samples(told(Code::DuplicateKey), samples)
-                .help("deduplicate in the model, or add the missing column to the primary key"),
+            Error::NullKey {
+                samples, holder, ..
+            } => with_samples(told(Code::NullKey), samples).help(match holder {
+                Holder::Query => "filter these rows out in the model, or correct the primary key",
+                Holder::Table => FOREIGN_ROWS,
+            }),
+            Error::DuplicateKey {
+                samples, holder, ..
+            } => with_samples(told(Code::DuplicateKey), samples).help(match holder {
+                Holder::Query => {
+                    "deduplicate in the model, or add the missing column to the primary key"
+                }
+                Holder::Table => FOREIGN_ROWS,
+            }),
+            Error::Constraint { samples, .. } => {
+                with_samples(told(Code::BrokenConstraint), samples)
+                    .help("filter these rows out or correct them in the model; nothing was published")
+            }
+            Error::Held => told(Code::TestFailed),
             Error::HiddenKey { .. } => told(Code::DuplicateKey)
                 .help("widen the condition until it holds for every row that may come again"),
             Error::Schema { help, .. } => told(Code::SchemaMismatch).help(help),
@@ -177,6 +206,33 @@ impl Error {
     }
 }
 
+/// What to do about rows that refx did not let in.
+const FOREIGN_ROWS: &str = "another tool wrote them, or the key is new: correct the table, or \
+    rebuild it with `--full-refresh`; nothing was published";
+
+impl Holder {
+    fn row(self) -> &'static str {
+        match self {
+            Holder::Query => "row has",
+            Holder::Table => "row of the table has",
+        }
+    }
+
+    fn rows(self) -> &'static str {
+        match self {
+            Holder::Query => "rows have",
+            Holder::Table => "rows of the table have",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Holder::Query => "",
+            Holder::Table => " of the table",
+        }
+    }
+}
+
 fn counted(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
@@ -186,7 +242,8 @@ fn counted(number: u64, one: &str, many: &str) -> String {
 
 fn with_samples(diagnostic: Diagnostic, samples: Vec<String>) -> Diagnostic {
     samples
-        .into_iter()
+        .iter()
+        .flat_map(|sample| sample.lines())
         .fold(diagnostic, |diagnostic, sample| diagnostic.note(sample))
 }
 

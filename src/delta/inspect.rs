@@ -130,11 +130,24 @@ pub(super) async fn open(
     location: &Location,
     version: Option<i64>,
 ) -> Result<Option<DeltaTable>, Error> {
-    // A folder that is not there is no table; deltalake would call it an error of the store.
-    if location.path().is_some_and(|path| !path.exists()) {
+    if !exists(location) {
         return Ok(None);
     }
-    let mut table = location.handle()?;
+    load(location.handle()?, location, version).await
+}
+
+/// Whether there can be a table. A folder that is not there is none; deltalake would call it an
+/// error of the store.
+pub(super) fn exists(location: &Location) -> bool {
+    location.path().is_none_or(|path| path.exists())
+}
+
+/// As [`open`], of a handle.
+pub(super) async fn load(
+    mut table: DeltaTable,
+    location: &Location,
+    version: Option<i64>,
+) -> Result<Option<DeltaTable>, Error> {
     let told = |error| Error::from_delta(error, location);
     if !table.verify_deltatable_existence().await.map_err(told)? {
         // A checkpoint is spoken of where there was a table.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
+use deltalake::logstore::object_store::ObjectStoreScheme;
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use url::Url;
 
 use super::Error;
+use super::branch::Branch;
 
 /// The root of one table, local or in an object store, with the options of its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +54,30 @@ impl Location {
 
     /// A handle on the table, not yet loaded.
     pub(super) fn handle(&self) -> Result<DeltaTable, Error> {
+        self.builder()?
+            .build()
+            .map_err(|error| Error::from_delta(error, self))
+    }
+
+    /// A handle whose commits nobody else sees, not yet loaded.
+    pub(super) fn branch(&self) -> Result<(DeltaTable, Arc<Branch>), Error> {
+        let store = self.handle()?.log_store().root_object_store(None);
+        let (_, root) = ObjectStoreScheme::parse(&self.url).map_err(|error| Error::Io {
+            what: format!("`{}`: {error}", self.shown()),
+            help: None,
+        })?;
+        let branch = Arc::new(Branch::new(store, &root));
+        let handle = self
+            .builder()?
+            .with_storage_backend(branch.clone(), self.url.clone())
+            .build()
+            .map_err(|error| Error::from_delta(error, self))?;
+        Ok((handle, branch))
+    }
+
+    fn builder(&self) -> Result<DeltaTableBuilder, Error> {
         DeltaTableBuilder::from_url(self.url.clone())
             .map(|builder| builder.with_storage_options(self.options.clone().into_iter().collect()))
-            .and_then(DeltaTableBuilder::build)
             .map_err(|error| Error::from_delta(error, self))
     }
 }

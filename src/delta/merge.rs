@@ -11,17 +11,17 @@ use deltalake::DeltaTable;
 
 use super::compare::{SOURCE, TARGET, differs, join, source, target};
 use super::inspect::{schema, snapshot};
-use super::write::{Change, files};
-use super::{Commit, Counts, Error, Merge, UpdateColumns};
+use super::write::{Applied, Change, files};
+use super::{Counts, Error, Merge, UpdateColumns};
 use crate::engine;
 
 pub(super) async fn merge(
     change: &Change<'_>,
     table: DeltaTable,
     merge: &Merge,
-) -> Result<Commit, Error> {
+) -> Result<Applied, Error> {
     if change.staged.rows == 0 && change.fit.added.is_empty() {
-        return Ok(change.unchanged(0));
+        return Ok(change.unchanged(table, 0));
     }
     let present = schema(snapshot(&table, change.location())?);
     let names: Vec<String> = change
@@ -84,7 +84,7 @@ pub(super) async fn merge(
     );
     let unchanged = change.staged.rows.saturating_sub(inserted + updated);
     if table.version() == version {
-        return Ok(change.unchanged(unchanged));
+        return Ok(change.unchanged(table, unchanged));
     }
     let rows = Counts {
         inserted,
@@ -92,7 +92,7 @@ pub(super) async fn merge(
         unchanged,
         ..Counts::default()
     };
-    change.committed(&before, &table, rows)
+    change.committed(&before, table, rows)
 }
 
 /// The columns that change in rows that are there.

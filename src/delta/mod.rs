@@ -1,13 +1,14 @@
 //! Delta tables: what they are now, and how new rows get into them.
 //!
 //! [`inspect`] and [`provider`] read; [`write`] takes the rows of a planned query into a table in
-//! one commit. The rows are computed once and staged, the key is checked on what was staged, and only
-//! then is anything committed. What changes nothing commits nothing.
+//! one commit. The rows are computed once and the files written once, on a private branch of the
+//! log; the key, the constraints and the caller's [`Audit`] look at the table that they make, and
+//! only then does it become visible. What changes nothing commits nothing.
 //!
 //! ```ignore
 //! let plan = session.plan("select user_id, max(seen) as seen from raw.views group by 1").await?;
 //! let action = Action::Merge(Merge::on(PrimaryKey::new(["user_id"])?));
-//! let commit = delta::write(&session, &plan, &Write::new(location, action)).await?;
+//! let commit = delta::write(&session, &plan, &Write::new(location, action), &NoAudit).await?;
 //! println!("version {:?}: {} updated", commit.version, commit.rows.updated);
 //! ```
 //!
@@ -15,6 +16,8 @@
 //! between is a conflict, and the change is computed again on the new version.
 
 mod audit;
+mod branch;
+mod candidate;
 mod compare;
 mod error;
 mod inspect;
@@ -22,11 +25,15 @@ mod location;
 mod merge;
 mod replace;
 mod schema;
+mod transaction;
 mod write;
 
+pub use audit::{Constraint, Rule};
+pub use candidate::{Audit, Candidate, NoAudit};
 pub use error::Error;
 pub use inspect::{Column, TableFacts, inspect, provider, register_source};
 pub use location::Location;
+pub use transaction::Transaction;
 pub use write::{
     Action, Commit, Counts, Merge, OnSchemaChange, PrimaryKey, UpdateColumns, Write, write,
 };

@@ -12,18 +12,17 @@ use std::sync::Arc;
 
 use super::inspect::{schema, snapshot};
 use super::schema::same_columns;
-use super::write::{Change, files};
-use super::{Commit, Counts, Error, audit, compare};
+use super::write::{Applied, Change, files};
+use super::{Counts, Error, audit, compare};
 use crate::engine;
 
 /// The first version of a table.
-pub(super) async fn create(change: &Change<'_>) -> Result<Commit, Error> {
+pub(super) async fn create(change: &Change<'_>, empty: DeltaTable) -> Result<Applied, Error> {
     if let Some(path) = change.location().path() {
         std::fs::create_dir_all(&path).map_err(|e| Error::io(&change.location().shown(), &e))?;
     }
     let configuration = change.write.configuration.iter();
     let configuration = configuration.map(|(name, value)| (name.clone(), Some(value.clone())));
-    let empty = change.location().handle()?;
     let table = builder(change, WriteBuilder::new(empty.log_store(), None))?
         .with_save_mode(SaveMode::ErrorIfExists)
         .with_configuration(configuration)
@@ -34,11 +33,11 @@ pub(super) async fn create(change: &Change<'_>) -> Result<Commit, Error> {
         inserted: change.staged.rows,
         ..Counts::default()
     };
-    change.committed(&HashSet::new(), &table, rows)
+    change.committed(&HashSet::new(), table, rows)
 }
 
 /// The staged rows become the table. One commit, so that readers never see a gap.
-pub(super) async fn overwrite(change: &Change<'_>, table: DeltaTable) -> Result<Commit, Error> {
+pub(super) async fn overwrite(change: &Change<'_>, table: DeltaTable) -> Result<Applied, Error> {
     let present = snapshot(&table, change.location())?;
     let partition_by = partition_by(change)?;
     let same_shape = same_columns(&schema(present), &change.fit.schema)
@@ -47,7 +46,7 @@ pub(super) async fn overwrite(change: &Change<'_>, table: DeltaTable) -> Result<
     let (old, nothing) = (rows.updated + rows.deleted + rows.unchanged, 0);
     let equal = rows.inserted + rows.updated + rows.deleted == nothing && old == change.staged.rows;
     if same_shape && equal {
-        return Ok(change.unchanged(rows.unchanged));
+        return Ok(change.unchanged(table, rows.unchanged));
     }
     PROTOCOL
         .check_append_only(present)
@@ -60,12 +59,12 @@ pub(super) async fn overwrite(change: &Change<'_>, table: DeltaTable) -> Result<
         .with_partition_columns(partition_by)
         .await
         .map_err(|error| change.told(error))?;
-    change.committed(&before, &table, rows)
+    change.committed(&before, table, rows)
 }
 
-pub(super) async fn append(change: &Change<'_>, table: DeltaTable) -> Result<Commit, Error> {
+pub(super) async fn append(change: &Change<'_>, table: DeltaTable) -> Result<Applied, Error> {
     if change.staged.rows == 0 && change.fit.added.is_empty() {
-        return Ok(change.unchanged(0));
+        return Ok(change.unchanged(table, 0));
     }
     audit::check_absent(change.present(&table)?, change.rows()?, &change.fit.key).await?;
     let before = files(&table, change.location())?;
@@ -81,11 +80,11 @@ pub(super) async fn append(change: &Change<'_>, table: DeltaTable) -> Result<Com
         inserted: change.staged.rows,
         ..Counts::default()
     };
-    change.committed(&before, &table, rows)
+    change.committed(&before, table, rows)
 }
 
 /// Replaces the partitions that the staged rows have values of.
-pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result<Commit, Error> {
+pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result<Applied, Error> {
     let present = snapshot(&table, change.location())?.clone();
     let by = present.metadata().partition_columns().to_vec();
     if by.is_empty() {
@@ -96,10 +95,10 @@ pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result
         });
     }
     if change.staged.rows == 0 {
-        return Ok(change.unchanged(0));
+        return Ok(change.unchanged(table, 0));
     }
     let Some(replaced) = touched(change.rows()?, &by).await? else {
-        return Ok(change.unchanged(0));
+        return Ok(change.unchanged(table, 0));
     };
     let frame = change.present(&table)?;
     let filtered = |frame: DataFrame, condition: Expr| {
@@ -115,7 +114,7 @@ pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result
     let rows = counts(change, old, change.fit.added.is_empty()).await?;
     let equal = rows.inserted + rows.updated + rows.deleted == 0;
     if equal && rows.unchanged == change.staged.rows && change.fit.added.is_empty() {
-        return Ok(change.unchanged(rows.unchanged));
+        return Ok(change.unchanged(table, rows.unchanged));
     }
     let before = files(&table, change.location())?;
     let table = evolving(
@@ -126,7 +125,7 @@ pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result
     .with_replace_where(replaced)
     .await
     .map_err(|error| change.told(error))?;
-    change.committed(&before, &table, rows)
+    change.committed(&before, table, rows)
 }
 
 /// How the staged rows differ from those they replace: by key where there is one, else all or

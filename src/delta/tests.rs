@@ -47,7 +47,7 @@ impl Place {
     async fn write_as(&self, sql: &str, write: Write) -> Result<Commit, Error> {
         let session = self.session().await;
         let plan = session.plan(sql).await.unwrap();
-        super::write(&session, &plan, &write).await
+        super::write(&session, &plan, &write, &NoAudit).await
     }
 
     async fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
@@ -180,12 +180,12 @@ async fn duplicate_and_null_keys_are_refused_on_every_path() {
                     ..
                 } => {
                     assert_eq!((keys, rows), (1, 2));
-                    assert_eq!(samples, ["id = 1, kind = x (2 rows)"]);
+                    assert_eq!(samples, ["id = 1, kind = x (2 rows)\n  v = 1\n  v = 2"]);
                 }
                 other => panic!("{other}"),
             }
             match place.write(&nulls, keyed(action)).await.unwrap_err() {
-                Error::NullKey { rows, samples, key } => {
+                Error::NullKey { rows, samples, key, .. } => {
                     assert_eq!((rows, key.as_str()), (2, "`id`, `kind`"));
                     assert_eq!(
                         samples,
@@ -694,7 +694,7 @@ async fn a_place_that_cannot_be_written_is_told() {
     let plan = session.plan("select 1 as id").await.unwrap();
     let location = Location::new("/dev/null/t", BTreeMap::new()).unwrap();
     let write = Write::new(location, Action::Overwrite { key: None });
-    let error = super::write(&session, &plan, &write).await.unwrap_err();
+    let error = super::write(&session, &plan, &write, &NoAudit).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "`/dev/null/t`: a file stands where a folder belongs"

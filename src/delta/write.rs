@@ -1,8 +1,9 @@
-//! The rows of a query into a table: compute once, check the key, commit once.
+//! The rows of a query into a table: compute once, write the files, audit them, commit once.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::memory_pool::MemoryLimit;
@@ -11,11 +12,15 @@ use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::kernel::transaction::CommitProperties;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::inspect::{open, scan, schema, signed, snapshot, unwritable};
+use super::audit::{self, Constraint, Holder};
+use super::branch::Branch;
+use super::candidate::{self, Audit, Candidate};
+use super::inspect::{exists, load, scan, schema, signed, snapshot, unwritable};
 use super::schema::{Fit, same_columns};
-use super::{Error, Location, audit, merge, replace};
+use super::transaction::Transaction;
+use super::{Error, Location, merge, replace};
 use crate::engine::{Kind, Plan, Session, Staged};
 
 /// How often a change is computed again because of other writers.
@@ -114,8 +119,11 @@ pub struct Write {
     pub on_schema_change: OnSchemaChange,
     /// Table properties: `delta.enableChangeDataFeed`.
     pub configuration: BTreeMap<String, String>,
+    /// What every row of the table has to fulfil.
+    pub constraints: Vec<Constraint>,
     /// Rides in the commit: run id, model, fingerprint, inputs.
     pub commit_info: BTreeMap<String, Value>,
+    pub transaction: Option<Transaction>,
 }
 
 impl Write {
@@ -126,7 +134,9 @@ impl Write {
             partition_by: Vec::new(),
             on_schema_change: OnSchemaChange::default(),
             configuration: BTreeMap::new(),
+            constraints: Vec::new(),
             commit_info: BTreeMap::new(),
+            transaction: None,
         }
     }
 }
@@ -141,6 +151,8 @@ pub struct Commit {
     pub columns_added: Vec<String>,
     pub files_added: u64,
     pub bytes_added: u64,
+    /// The version in which the same transaction was applied before; nothing was done then.
+    pub repeats: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,16 +168,32 @@ pub struct Counts {
 
 /// Runs the query once and takes its rows into the table, in one commit or none.
 ///
-/// The key is checked on every path before anything is committed. A commit of another writer in
-/// between makes the change be computed again from the staged rows, a bounded number of times.
-pub async fn write(session: &Session, plan: &Plan, write: &Write) -> Result<Commit, Error> {
-    let mut table = open(&write.location, None).await?;
-    let fit = fit(table.as_ref(), plan, write)?;
+/// The new files are written first, then the table that they would make is looked at: its key, its
+/// constraints, and what `audit` has to say. Only then is the commit made, and only if the version
+/// that was read is still the last. A commit of another writer in between makes the change be
+/// computed and audited again from the staged rows, a bounded number of times.
+///
+/// # Errors
+/// [`Error::Held`] where `audit` lets it not pass. Whatever the error, the table is as it was.
+pub async fn write(
+    session: &Session,
+    plan: &Plan,
+    write: &Write,
+    audit: &dyn Audit,
+) -> Result<Commit, Error> {
+    let mut begun = Begun::at(session, &write.location).await?;
+    if let Some(version) = begun.applied(write).await? {
+        return Ok(Commit {
+            repeats: Some(version),
+            ..Commit::default()
+        });
+    }
+    let fit = fit(begun.table.as_ref(), plan, write)?;
     let mut staged = plan
         .stage(fit.columns.clone(), Arc::clone(&fit.schema))
         .await?;
     let context = context(session, prefers_sorting(session, &staged));
-    audit::check_key(&context, staged.table()?, &fit.key).await?;
+    audit::check_key(&context, staged.table()?, &fit.key, Holder::Query).await?;
     staged.require(&fit.key)?;
 
     let mut change = Change {
@@ -174,19 +202,19 @@ pub async fn write(session: &Session, plan: &Plan, write: &Write) -> Result<Comm
         fit,
         staged,
         context,
+        base: None,
     };
     for attempt in 1.. {
-        let columns = match &table {
-            Some(table) => Some(schema(snapshot(table, &write.location)?)),
-            None => None,
-        };
-        match change.apply(table).await {
+        change.base = begun.table.as_ref().and_then(DeltaTable::version);
+        let columns = begun.columns(write)?;
+        let done = change.land(&begun, audit).await;
+        if done.is_err() {
+            begun.branch.discard().await;
+        }
+        match done {
             Err(Error::Conflict { location }) if attempt < ATTEMPTS => {
-                table = open(&write.location, None).await?;
-                let now = match &table {
-                    Some(table) => Some(schema(snapshot(table, &write.location)?)),
-                    None => None,
-                };
+                begun = Begun::at(session, &write.location).await?;
+                let now = begun.columns(write)?;
                 let replaced = matches!(write.action, Action::Overwrite { .. });
                 let fits = match (&columns, &now) {
                     (Some(before), Some(now)) => same_columns(before, now),
@@ -200,7 +228,7 @@ pub async fn write(session: &Session, plan: &Plan, write: &Write) -> Result<Comm
             // A hash join cannot spill; one that sorts can.
             Err(Error::Engine(error)) if error.kind == Kind::Resources && attempt == 1 => {
                 change.context = self::context(session, true);
-                table = open(&write.location, None).await?;
+                begun = Begun::at(session, &write.location).await?;
             }
             done => return done,
         }
@@ -208,6 +236,53 @@ pub async fn write(session: &Session, plan: &Plan, write: &Write) -> Result<Comm
     Err(Error::Conflict {
         location: write.location.shown(),
     })
+}
+
+/// A branch of the table, at the version that is now its last.
+pub(super) struct Begun {
+    pub(super) branch: Arc<Branch>,
+    /// A handle on the branch, for a table that is made.
+    handle: DeltaTable,
+    table: Option<DeltaTable>,
+}
+
+impl Begun {
+    async fn at(session: &Session, location: &Location) -> Result<Begun, Error> {
+        let plain = location.handle()?;
+        // The session keeps the first store that it hears of, and a branch is not to stay with it.
+        plain
+            .update_datafusion_session(&session.state())
+            .map_err(|error| Error::from_delta(error, location))?;
+        let (handle, branch) = location.branch()?;
+        let table = match exists(location) {
+            true => load(handle.clone(), location, None).await?,
+            false => None,
+        };
+        branch.begin(table.as_ref().and_then(DeltaTable::version));
+        Ok(Begun {
+            branch,
+            handle,
+            table,
+        })
+    }
+
+    fn columns(&self, write: &Write) -> Result<Option<SchemaRef>, Error> {
+        let table = self.table.as_ref();
+        table
+            .map(|table| Ok(schema(snapshot(table, &write.location)?)))
+            .transpose()
+    }
+
+    /// The version in which the write was applied already, where it must not be twice.
+    async fn applied(&self, write: &Write) -> Result<Option<i64>, Error> {
+        let (Some(table), Some(transaction)) = (&self.table, &write.transaction) else {
+            return Ok(None);
+        };
+        if !transaction.once {
+            return Ok(None);
+        }
+        transaction.applied(table, &write.location).await
+    }
 }
 
 /// How the query's columns become the table's; refuses tables that cannot be written.
@@ -256,21 +331,54 @@ pub(super) struct Change<'a> {
     pub(super) fit: Fit,
     pub(super) staged: Staged,
     pub(super) context: SessionContext,
+    /// The version that the change stands on.
+    base: Option<u64>,
+}
+
+/// A change as it was made on the branch.
+pub(super) struct Applied {
+    pub(super) table: DeltaTable,
+    pub(super) commit: Commit,
 }
 
 impl Change<'_> {
-    /// Makes the change to the table as it was opened, in one commit or none.
-    async fn apply(&self, table: Option<DeltaTable>) -> Result<Commit, Error> {
-        let Some(table) = table else {
-            return replace::create(self).await;
+    /// Writes the files, looks at the table that they make, and publishes it.
+    async fn land(&self, begun: &Begun, audit: &dyn Audit) -> Result<Commit, Error> {
+        let proven = match &begun.table {
+            Some(table) => audit::is_proven(table, &self.fit.key, self.location()).await?,
+            None => true,
         };
-        let opened = table.version();
+        let applied = self.apply(begun).await?;
+        let candidate = Candidate {
+            location: self.location(),
+            table: applied.table,
+        };
+        let rebuilt = matches!(self.write.action, Action::Overwrite { .. });
+        let key: &[String] = match proven || rebuilt {
+            true => &[],
+            false => &self.fit.key,
+        };
+        let rows = candidate.table(self.session)?;
+        audit::check(&self.context, rows, key, &self.write.constraints).await?;
+        if !audit.passes(&candidate).await {
+            return Err(Error::Held);
+        }
+        candidate::publish(&begun.branch, begun.table.as_ref(), self.location()).await?;
+        let changed = candidate.table.version() != self.base;
+        Ok(Commit {
+            // What may be several commits on the branch is one of the table.
+            version: changed.then(|| signed(self.next())),
+            ..applied.commit
+        })
+    }
+
+    /// Makes the change on the branch.
+    async fn apply(&self, begun: &Begun) -> Result<Applied, Error> {
+        let Some(table) = begun.table.clone() else {
+            return replace::create(self, begun.handle.clone()).await;
+        };
         let table = self.prepare(table).await?;
-        // A property or a feature that was set is a commit of its own, of no rows.
-        let prepared = (table.version() != opened)
-            .then(|| table.version().map(signed))
-            .flatten();
-        let commit = match &self.write.action {
+        match &self.write.action {
             Action::Overwrite { .. } => replace::overwrite(self, table).await,
             Action::Append { .. } => replace::append(self, table).await,
             Action::InsertOverwrite { .. } => replace::partitions(self, table).await,
@@ -278,11 +386,7 @@ impl Change<'_> {
             Action::DeleteInsert { key } => {
                 merge::merge(self, table, &Merge::on(key.clone())).await
             }
-        }?;
-        Ok(Commit {
-            version: commit.version.or(prepared),
-            ..commit
-        })
+        }
     }
 
     /// Sets what the table has to have before the rows can go in: properties, and the feature that
@@ -350,9 +454,26 @@ impl Change<'_> {
 
     /// The commit stands on the version that was read, or not at all.
     pub(super) fn commit_properties(&self) -> CommitProperties {
-        CommitProperties::default()
-            .with_metadata(self.write.commit_info.clone())
+        let mut info = self.write.commit_info.clone();
+        if !self.fit.key.is_empty() {
+            info.insert(audit::PROVEN_KEY.to_owned(), json!(self.fit.key));
+        }
+        let properties = CommitProperties::default()
+            .with_metadata(info)
             .with_max_retries(0)
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false));
+        match &self.write.transaction {
+            Some(transaction) => {
+                properties.with_application_transaction(transaction.at(self.next()))
+            }
+            None => properties,
+        }
+    }
+
+    /// The version that the commit will have.
+    fn next(&self) -> u64 {
+        self.base.map_or(0, |base| base + 1)
     }
 
     pub(super) fn told(&self, error: deltalake::DeltaTableError) -> Error {
@@ -363,10 +484,10 @@ impl Change<'_> {
     pub(super) fn committed(
         &self,
         before: &HashSet<String>,
-        after: &DeltaTable,
+        after: DeltaTable,
         rows: Counts,
-    ) -> Result<Commit, Error> {
-        let snapshot = snapshot(after, self.location())?;
+    ) -> Result<Applied, Error> {
+        let snapshot = snapshot(&after, self.location())?;
         let (mut files_added, mut bytes_added) = (0, 0);
         for file in snapshot.log_data().iter() {
             if !before.contains(file.path().as_ref()) {
@@ -374,8 +495,7 @@ impl Change<'_> {
                 bytes_added += u64::try_from(file.size()).unwrap_or(0);
             }
         }
-        Ok(Commit {
-            version: Some(signed(snapshot.version())),
+        let commit = Commit {
             rows: Counts {
                 source: self.staged.rows,
                 ..rows
@@ -383,19 +503,26 @@ impl Change<'_> {
             columns_added: self.fit.added.iter().map(|f| f.name().clone()).collect(),
             files_added,
             bytes_added,
+            ..Commit::default()
+        };
+        Ok(Applied {
+            table: after,
+            commit,
         })
     }
 
     /// Nothing changed, nothing is committed.
-    pub(super) fn unchanged(&self, unchanged: u64) -> Commit {
-        Commit {
-            rows: Counts {
-                source: self.staged.rows,
-                unchanged,
-                ..Counts::default()
-            },
+    pub(super) fn unchanged(&self, table: DeltaTable, unchanged: u64) -> Applied {
+        let rows = Counts {
+            source: self.staged.rows,
+            unchanged,
+            ..Counts::default()
+        };
+        let commit = Commit {
+            rows,
             ..Commit::default()
-        }
+        };
+        Applied { table, commit }
     }
 }
 

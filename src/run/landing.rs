@@ -36,7 +36,7 @@ pub(super) async fn commit(
         }
     };
     tokio::select! {
-        done = delta::write(session, plan, write) => done,
+        done = delta::write(session, plan, write, &delta::NoAudit) => done,
         () = telling => unreachable!("telling never ends"),
     }
 }

@@ -202,7 +202,7 @@ async fn keep(
     let location = job.tables.location(&test.relation)?;
     let folder = location.shown();
     let write = Write::new(location, Action::Overwrite { key: None });
-    delta::write(session, &plan, &write)
+    delta::write(session, &plan, &write, &delta::NoAudit)
         .await
         .map(|_| folder)
         .map_err(|error| error.into_diagnostic().at(test.common.span.clone()))

@@ -1,0 +1,153 @@
+//! A table as the coming commit would leave it: read by tests, then published or thrown away.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::catalog::TableProvider;
+use deltalake::DeltaTable;
+use deltalake::checkpoints::{cleanup_metadata, create_checkpoint};
+use deltalake::logstore::object_store;
+use deltalake::table::config::TablePropertiesExt;
+use serde_json::{Map, Value};
+
+use super::branch::Branch;
+use super::inspect::{load, scan};
+use super::{Error, Location};
+use crate::engine::Session;
+
+/// The rows of a table after a commit that nobody sees yet, or of the table as it is where there
+/// is nothing to commit.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    pub(super) location: &'a Location,
+    pub(super) table: DeltaTable,
+}
+
+impl Candidate<'_> {
+    /// The rows, for queries of any session of the same engine.
+    pub fn table(&self, session: &Session) -> Result<Arc<dyn TableProvider>, Error> {
+        scan(session, &self.table, self.location)
+    }
+}
+
+/// Looks at a table before it is published.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Whether the table may be published. It is asked again about a new candidate where another
+    /// writer was faster.
+    async fn passes(&self, candidate: &Candidate<'_>) -> bool;
+}
+
+/// Publishes whatever keeps its key.
+pub struct NoAudit;
+
+#[async_trait]
+impl Audit for NoAudit {
+    async fn passes(&self, _: &Candidate<'_>) -> bool {
+        true
+    }
+}
+
+/// Makes what was committed on the branch one commit of the table, if the version that it stands on
+/// is still the last.
+pub(super) async fn publish(
+    branch: &Branch,
+    base: Option<&DeltaTable>,
+    location: &Location,
+) -> Result<(), Error> {
+    let told = |error: object_store::Error| Error::from_delta(error.into(), location);
+    let entries = branch.entries().await.map_err(told)?;
+    let entry = match entries.as_slice() {
+        [] => return Ok(()),
+        [only] => only.clone(),
+        several => squash(several).map_err(|error| Error::Io {
+            what: format!("`{}`: {error}", location.shown()),
+            help: None,
+        })?,
+    };
+    let version = base.and_then(DeltaTable::version).map_or(0, |v| v + 1);
+    match branch.publish(version, entry).await {
+        Ok(()) => {}
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            return Err(Error::Conflict {
+                location: location.shown(),
+            });
+        }
+        Err(error) => return Err(told(error)),
+    }
+    // The commit is made; what tidies up after it can be done by the next one as well.
+    let _ = tidy(location, version).await;
+    Ok(())
+}
+
+/// Writes a checkpoint where one is due, and drops the log that has expired before it.
+async fn tidy(location: &Location, version: u64) -> Result<(), Error> {
+    let told = |error| Error::from_delta(error, location);
+    let Some(table) = load(location.handle()?, location, i64::try_from(version).ok()).await? else {
+        return Ok(());
+    };
+    let config = table.snapshot().map_err(told)?.table_config();
+    if !(version + 1).is_multiple_of(config.checkpoint_interval().get()) {
+        return Ok(());
+    }
+    let cleans = config.enable_expired_log_cleanup();
+    create_checkpoint(&table, None).await.map_err(told)?;
+    if cleans {
+        cleanup_metadata(&table, None).await.map_err(told)?;
+    }
+    Ok(())
+}
+
+/// One log entry that does what several did one after the other.
+///
+/// # Errors
+/// Where an entry is not what Delta's protocol says, which deltalake wrote a moment ago.
+fn squash(entries: &[Bytes]) -> Result<Bytes, serde_json::Error> {
+    let mut commit_info = None;
+    let mut protocol = None;
+    let mut metadata = None;
+    // Of each application, and of each domain, the last.
+    let mut named: BTreeMap<String, Value> = BTreeMap::new();
+    let mut others = Vec::new();
+    let mut added: BTreeMap<String, Value> = BTreeMap::new();
+    let mut removed: BTreeMap<String, Value> = BTreeMap::new();
+    for entry in entries {
+        for line in entry.split(|byte| *byte == b'\n') {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let action: Map<String, Value> = serde_json::from_slice(line)?;
+            let Some((kind, body)) = action.iter().next() else {
+                continue;
+            };
+            let text = |field: &str| {
+                let text = body.get(field).and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            let path = text("path");
+            let line = Value::Object(action.clone());
+            match kind.as_str() {
+                "commitInfo" => commit_info = Some(line),
+                "protocol" => protocol = Some(line),
+                "metaData" => metadata = Some(line),
+                "txn" => drop(named.insert(format!("txn {}", text("appId")), line)),
+                "domainMetadata" => drop(named.insert(format!("domain {}", text("domain")), line)),
+                "add" => drop(added.insert(path, line)),
+                // A file that came and went in between was never part of the table.
+                "remove" if added.remove(&path).is_some() => {}
+                "remove" => drop(removed.insert(path, line)),
+                _ => others.push(line),
+            }
+        }
+    }
+    let lines = [commit_info, protocol, metadata].into_iter().flatten();
+    let lines = lines
+        .chain(named.into_values())
+        .chain(removed.into_values())
+        .chain(added.into_values())
+        .chain(others);
+    let text: Vec<String> = lines.map(|line| line.to_string()).collect();
+    Ok(text.join("\n").into())
+}
