@@ -370,6 +370,9 @@ codes! {
     TableFailed = "table-failed",
     /// Another writer committed to the table at the same time, again and again.
     CommitConflict = "commit-conflict",
+    /// A table that was not published, because the rows it would have had do not pass its tests.
+    /// Readers go on seeing the last good version.
+    TableHeld = "table-held",
     /// A data test that found rows.
     TestFailed = "test-failed",
     /// The statement of a hook failed.

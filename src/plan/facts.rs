@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::manifest::NodeId;
 
 /// The state of each table of the selected nodes and of what they read; absent where none exists.
@@ -16,6 +18,8 @@ pub struct TableFacts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     pub version: u64,
+    /// When the version was committed.
+    pub committed_at: Option<DateTime<Utc>>,
     /// Fingerprint of the code that wrote the version, where refx did.
     pub fingerprint: Option<String>,
     /// A feature of the table which refx cannot write, in words.

@@ -26,6 +26,8 @@ pub struct Step {
     pub reason: String,
     /// Indexes of the steps that must have succeeded before.
     pub after: Vec<usize>,
+    /// Indexes of the tests that are run on the table that this step makes, before it is published.
+    pub audits: Vec<usize>,
 }
 
 /// What the caller asks for besides the selection.
@@ -52,11 +54,11 @@ pub fn build(
         .filter_map(|id| manifest.get(id))
         .filter(|node| matches!(node, Node::Model(_) | Node::Seed(_) | Node::Test(_)))
         .collect();
-    let after = order::waits(manifest, graph, &planned);
+    let waits = order::waits(manifest, graph, &planned);
     let steps = planned
         .iter()
-        .zip(after)
-        .map(|(node, after)| {
+        .zip(waits)
+        .map(|(node, order::Waits { after, audits })| {
             let (action, mut reason) = action::decide(node, facts.get(node.id()), options);
             if let Some(why) = facts.broken.get(node.id()) {
                 reason = format!("will fail: {why}");
@@ -66,6 +68,7 @@ pub fn build(
                 action,
                 reason,
                 after,
+                audits,
             }
         })
         .collect();

@@ -101,6 +101,12 @@ pub enum Outcome {
         failures: u64,
         diagnostic: Diagnostic,
     },
+    /// A table whose candidate did not pass its tests: readers go on seeing the last good version.
+    Held {
+        /// None where there is no table yet.
+        version: Option<u64>,
+        diagnostic: Diagnostic,
+    },
     /// A step that could not be done. Tables are as they were.
     Failed(Diagnostic),
     Skipped(SkipReason),
@@ -132,6 +138,7 @@ pub struct RunSummary {
     pub passed: usize,
     pub warned: usize,
     pub failed: usize,
+    pub held: usize,
     pub skipped: usize,
     pub interrupted: bool,
     #[serde(serialize_with = "seconds")]
@@ -141,7 +148,10 @@ pub struct RunSummary {
 impl Outcome {
     /// Whether nodes that read this one must not run.
     pub fn is_failure(&self) -> bool {
-        matches!(self, Outcome::Failed(_) | Outcome::TestFailed { .. })
+        matches!(
+            self,
+            Outcome::Failed(_) | Outcome::Held { .. } | Outcome::TestFailed { .. }
+        )
     }
 
     /// dbt's word for it in `run_results.json`.
@@ -151,7 +161,7 @@ impl Outcome {
             Outcome::Passed => "pass",
             Outcome::Warned { .. } => "warn",
             Outcome::TestFailed { .. } => "fail",
-            Outcome::Failed(_) => "error",
+            Outcome::Failed(_) | Outcome::Held { .. } => "error",
             Outcome::Skipped(_) => "skipped",
         }
     }

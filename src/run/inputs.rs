@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -23,6 +24,8 @@ pub struct Inputs {
     pub tables: Arc<Tables>,
     pub root: Arc<Path>,
     pub emit: Emit,
+    /// A table that is not published yet, read instead of its last version.
+    pub candidate: Option<(NodeId, Arc<dyn TableProvider>)>,
 }
 
 impl Inputs {
@@ -73,6 +76,13 @@ impl Inputs {
             };
             if !known.insert(id.clone()) {
                 return Ok(());
+            }
+            if let (Some((candidate, table)), Some(relation)) = (&self.candidate, node.relation())
+                && candidate == id
+            {
+                return session
+                    .register_table(&name(relation), table.clone())
+                    .map_err(engine::Error::into_diagnostic);
             }
             match node {
                 Node::Model(model) if !model.materialization.lands() => {

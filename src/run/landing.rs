@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::step::Work;
 use super::{Event, Job, Outcome, RowCounts};
 use crate::delta::{self, Write};
 use crate::engine::{self, Session};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Node, NodeId};
 
 /// How often a running step tells how many rows it has.
@@ -15,12 +17,12 @@ const PROGRESS: Duration = Duration::from_millis(200);
 
 /// Writes, and tells meanwhile how many rows there are.
 pub(super) async fn commit(
-    job: &Job,
-    node: &Node,
+    work: &Work<'_>,
     plan: &engine::Plan,
     write: &Write,
     session: &Session,
 ) -> Result<delta::Commit, delta::Error> {
+    let Work { job, node, .. } = *work;
     let telling = async {
         let mut told = 0;
         loop {
@@ -36,7 +38,7 @@ pub(super) async fn commit(
         }
     };
     tokio::select! {
-        done = delta::write(session, plan, write, &delta::NoAudit) => done,
+        done = delta::write(session, plan, write, &work.tests) => done,
         () = telling => unreachable!("telling never ends"),
     }
 }
@@ -61,6 +63,39 @@ pub(super) fn outcome(job: &Job, id: &NodeId, commit: &delta::Commit) -> Outcome
             version: job.tables.version(id),
             rows,
         },
+    }
+}
+
+/// A table that did not pass: which version readers go on seeing, since when, and why.
+pub(super) fn held(work: &Work<'_>) -> Outcome {
+    let Work { job, node, .. } = *work;
+    let version = job.tables.version(node.id());
+    let facts = job.basis.facts.get(node.id());
+    let facts = facts.filter(|facts| Some(facts.version) == version);
+    let since = facts
+        .and_then(|facts| facts.committed_at)
+        .map(|at| format!(" of {}", at.format("%Y-%m-%d %H:%M UTC")))
+        .unwrap_or_default();
+    let name = node.name();
+    let message = match version {
+        Some(version) => {
+            format!("`{name}` is held at version {version}{since}: its tests did not pass")
+        }
+        None => format!("`{name}` was not published: its tests did not pass"),
+    };
+    let diagnostic =
+        Diagnostic::error(Code::TableHeld, message).at(node.common().span.clone());
+    let diagnostic = work
+        .tests
+        .reasons()
+        .into_iter()
+        .fold(diagnostic, Diagnostic::note);
+    Outcome::Held {
+        version,
+        diagnostic: diagnostic.help(match version {
+            Some(_) => "readers see that version until the model or its data is corrected",
+            None => "readers see no table until the model or its data is corrected",
+        }),
     }
 }
 

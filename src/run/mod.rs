@@ -3,6 +3,7 @@
 //! Each step has a session of its own, in which exactly the tables that it reads are registered,
 //! pinned to one version. Nothing here prints: callers listen to the [`Event`]s.
 
+mod audit;
 mod event;
 mod hooks;
 mod inputs;
@@ -80,7 +81,7 @@ impl RunResults {
     /// Whether nothing failed and nothing was left undone.
     pub fn is_success(&self) -> bool {
         let summary = &self.summary;
-        summary.failed == 0 && summary.skipped == 0 && !summary.interrupted
+        summary.failed + summary.held + summary.skipped == 0 && !summary.interrupted
     }
 }
 
@@ -127,11 +128,26 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
                 let step = plan.steps[at].clone();
                 job.emit(Event::StepStarted(info.clone()));
                 let (job, finish) = (Arc::clone(job), &finish);
+                let audits: Vec<usize> = step.audits.clone();
+                let audited: Vec<_> = audits.iter().map(|at| plan.steps[*at].clone()).collect();
                 async move {
-                    let result = one(&job, &step, info).await;
+                    let (result, tests) = one(&job, &step, info, audited).await;
                     let succeeded = !result.outcome.is_failure();
+                    let ended = match tests.is_empty() {
+                        true => Vec::new(),
+                        false => audits,
+                    };
+                    for (at, test) in ended.iter().zip(tests) {
+                        let info = describe(plan, *at, &job);
+                        job.emit(Event::StepStarted(info.clone()));
+                        finish(test.result(info));
+                    }
                     finish(result);
-                    (at, succeeded)
+                    schedule::Ended {
+                        at,
+                        succeeded,
+                        audits: ended,
+                    }
                 }
             },
             |at, reason| {
@@ -167,33 +183,38 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
 }
 
 /// Runs one step in a task of its own, so that steps share the cores, and a defect in one of them
-/// is a failure of that one.
-async fn one(job: &Arc<Job>, step: &crate::plan::Step, info: StepInfo) -> StepResult {
+/// is a failure of that one. With it the tests of its candidate, in their order, where it came to them.
+async fn one(
+    job: &Arc<Job>,
+    step: &crate::plan::Step,
+    info: StepInfo,
+    audits: Vec<crate::plan::Step>,
+) -> (StepResult, Vec<step::Timed>) {
     let started_at = Utc::now();
     let started = Instant::now();
     let task = {
         let (job, step) = (Arc::clone(job), step.clone());
-        tokio::spawn(async move { step::run(&job, &step).await })
+        tokio::spawn(async move { step::run(&job, &step, audits).await })
     };
-    let (ended, compiled) = match task.await {
-        Ok(done) => done,
-        Err(defect) => {
-            let diagnostic = Diagnostic::error(
-                Code::QueryFailed,
-                format!("`{}` met a defect of refx: {defect}", info.name),
-            )
-            .help("the table is as it was; please report this with the model's text");
-            (step::Ended::failed(diagnostic), None)
+    let done = task.await.unwrap_or_else(|defect| {
+        let diagnostic = Diagnostic::error(
+            Code::QueryFailed,
+            format!("`{}` met a defect of refx: {defect}", info.name),
+        )
+        .help("the table is as it was; please report this with the model's text");
+        step::Done {
+            ended: step::Ended::failed(diagnostic),
+            compiled: None,
+            tests: Vec::new(),
         }
-    };
-    StepResult {
-        info,
-        outcome: ended.outcome,
-        started_at: Some(started_at),
+    });
+    let timed = step::Timed {
+        ended: done.ended,
+        compiled: done.compiled,
+        started_at,
         elapsed: started.elapsed(),
-        warnings: ended.warnings,
-        compiled,
-    }
+    };
+    (timed.result(info), done.tests)
 }
 
 fn describe(plan: &Plan, at: usize, job: &Job) -> StepInfo {
@@ -229,6 +250,7 @@ fn summarize(steps: &[Arc<StepResult>]) -> RunSummary {
             Outcome::Passed => summary.passed += 1,
             Outcome::Warned { .. } => summary.warned += 1,
             Outcome::TestFailed { .. } | Outcome::Failed(_) => summary.failed += 1,
+            Outcome::Held { .. } => summary.held += 1,
             Outcome::Skipped(_) => summary.skipped += 1,
         }
     }

@@ -41,16 +41,22 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
         }
         Some(action) => {
             let write = write(job, node, model, action)?;
-            let written = landing::commit(job, node, &plan, &write, &session).await;
-            let commit = written.map_err(|error| match error {
-                delta::Error::Engine(error) => {
-                    located(session.told(&compiled.sql, error), &compiled)
+            let commit = match landing::commit(work, &plan, &write, &session).await {
+                Ok(commit) => commit,
+                Err(delta::Error::Held) => {
+                    return Ok(Ended {
+                        outcome: landing::held(work),
+                        warnings,
+                    });
                 }
-                error => {
+                Err(delta::Error::Engine(error)) => {
+                    return Err(located(session.told(&compiled.sql, error), &compiled));
+                }
+                Err(error) => {
                     let place = place(&error, model, node);
-                    error.into_diagnostic().at(place)
+                    return Err(error.into_diagnostic().at(place));
                 }
-            })?;
+            };
             for column in &commit.columns_added {
                 warnings.push(
                     Diagnostic::warning(

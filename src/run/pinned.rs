@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream;
 
@@ -154,6 +155,7 @@ fn known(found: delta::TableFacts) -> Facts {
         .map(str::to_string);
     Facts {
         version: u64::try_from(found.version).unwrap_or_default(),
+        committed_at: found.committed_at.and_then(DateTime::from_timestamp_millis),
         fingerprint,
         read_only: found.unwritable,
     }

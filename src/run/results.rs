@@ -222,6 +222,7 @@ fn message(outcome: &Outcome, manifest: &Manifest) -> String {
         Outcome::Passed => "no failing rows".into(),
         Outcome::Warned { diagnostic, .. }
         | Outcome::TestFailed { diagnostic, .. }
+        | Outcome::Held { diagnostic, .. }
         | Outcome::Failed(diagnostic) => diagnostic.to_string(),
         Outcome::Skipped(SkipReason::Upstream(id)) => format!("not run: {} failed", name(id)),
         Outcome::Skipped(SkipReason::FailFast) => "not run: an earlier step failed".into(),

@@ -19,9 +19,17 @@ pub(super) struct Rules<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+/// A step that has ended.
+pub(super) struct Ended {
+    pub at: usize,
+    pub succeeded: bool,
+    /// The tests of its candidate that ended with it.
+    pub audits: Vec<usize>,
+}
+
 /// Runs every step of the plan once what it waits for has succeeded.
 ///
-/// `run` answers whether the step succeeded. A step that waits for one that did not is given to
+/// Tests of a candidate end with the step that makes it, or are skipped with it. A step that waits for one that did not is given to
 /// `skip` instead, and so are all that have not begun after an interrupt, or after a failure under
 /// `fail_fast`. Among the steps that are ready the one that comes first in the plan goes first.
 pub(super) async fn walk<F>(
@@ -30,7 +38,7 @@ pub(super) async fn walk<F>(
     mut run: impl FnMut(usize) -> F,
     mut skip: impl FnMut(usize, SkipReason),
 ) where
-    F: Future<Output = (usize, bool)>,
+    F: Future<Output = Ended>,
 {
     let steps = &plan.steps;
     let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
@@ -51,10 +59,14 @@ pub(super) async fn walk<F>(
             let Some(at) = ready.pop_first() else { break };
             running.push(run(at));
         }
-        let Some((at, succeeded)) = running.next().await else {
+        let Some(ended) = running.next().await else {
             break;
         };
+        let Ended { at, succeeded, .. } = ended;
         settled[at] = true;
+        for audit in ended.audits {
+            settled[audit] = true;
+        }
         if succeeded {
             for &reader in &readers[at] {
                 waiting[reader] -= 1;
@@ -123,6 +135,7 @@ mod tests {
                     action: Action::Create,
                     reason: String::new(),
                     after: after.split_whitespace().filter_map(at).collect(),
+                    audits: Vec::new(),
                 })
                 .collect(),
         }
@@ -142,7 +155,13 @@ mod tests {
             |at| {
                 log.borrow_mut().push(name(at));
                 let succeeded = name(at) != failing;
-                async move { (at, succeeded) }
+                async move {
+                    Ended {
+                        at,
+                        succeeded,
+                        audits: Vec::new(),
+                    }
+                }
             },
             |at, _| log.borrow_mut().push(format!("-{}", name(at))),
         )

@@ -46,14 +46,19 @@ pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnosti
     let location = job.tables.location(&seed.relation)?;
     let mut write = Write::new(location, delta::Action::Overwrite { key });
     write.commit_info = landing::commit_info(job, node);
-    let written = landing::commit(job, node, &plan, &write, &session).await;
-    let commit = written.map_err(|error| {
-        let diagnostic = match error {
-            delta::Error::Engine(error) => session.told("", error).into_diagnostic(),
-            error => error.into_diagnostic(),
-        };
-        diagnostic.at(whole())
-    })?;
+    let commit = match landing::commit(work, &plan, &write, &session).await {
+        Ok(commit) => commit,
+        Err(delta::Error::Held) => {
+            return Ok(Ended {
+                outcome: landing::held(work),
+                warnings: Vec::new(),
+            });
+        }
+        Err(delta::Error::Engine(error)) => {
+            return Err(session.told("", error).into_diagnostic().at(whole()));
+        }
+        Err(error) => return Err(error.into_diagnostic().at(whole())),
+    };
     let outcome = landing::outcome(job, node.id(), &commit);
     if !seed.config.post_hook.is_empty() {
         inputs.of(&session, node).await?;

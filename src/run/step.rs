@@ -1,8 +1,14 @@
 //! One step of a plan, from its node to how it ended.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use super::{Inputs, Job, Outcome, RowCounts, SkipReason, model, seed, verdict};
+use chrono::{DateTime, Utc};
+
+use super::audit::Tests;
+use super::{
+    Inputs, Job, Outcome, RowCounts, SkipReason, StepInfo, StepResult, model, seed, verdict,
+};
 use crate::compile::Compiled;
 use crate::delta;
 use crate::diagnostic::{Code, Diagnostic};
@@ -25,20 +31,55 @@ impl Ended {
     }
 }
 
-/// Runs the step; gives how it ended and the SQL that it came to.
-pub(super) async fn run(job: &Job, step: &Step) -> (Ended, Option<Arc<str>>) {
+/// A step that is over, with the SQL that it came to and the tests of its candidate.
+pub(super) struct Done {
+    pub ended: Ended,
+    pub compiled: Option<Arc<str>>,
+    /// In the order of the step's `audits`; empty where it did not come to them.
+    pub tests: Vec<Timed>,
+}
+
+/// A step that is over, and when it was.
+pub(super) struct Timed {
+    pub ended: Ended,
+    pub compiled: Option<Arc<str>>,
+    pub started_at: DateTime<Utc>,
+    pub elapsed: Duration,
+}
+
+impl Timed {
+    pub(super) fn result(self, info: StepInfo) -> StepResult {
+        StepResult {
+            info,
+            outcome: self.ended.outcome,
+            started_at: Some(self.started_at),
+            elapsed: self.elapsed,
+            warnings: self.ended.warnings,
+            compiled: self.compiled,
+        }
+    }
+}
+
+/// Runs the step, and the tests of its candidate before that is published.
+pub(super) async fn run(job: &Arc<Job>, step: &Step, audits: Vec<Step>) -> Done {
+    let failed = |diagnostic| Done {
+        ended: Ended::failed(diagnostic),
+        compiled: None,
+        tests: Vec::new(),
+    };
     let node = match job.node(&step.node) {
         Ok(node) => node,
-        Err(diagnostic) => return (Ended::failed(diagnostic), None),
+        Err(diagnostic) => return failed(diagnostic),
     };
     if let Some(diagnostic) = job.tables.broken(&step.node) {
-        return (Ended::failed(diagnostic), None);
+        return failed(diagnostic);
     }
     let work = Work {
         job,
         step,
         node,
         compiled: OnceLock::new(),
+        tests: Tests::new(job, &step.node, audits),
     };
     let done = async {
         match node {
@@ -55,15 +96,20 @@ pub(super) async fn run(job: &Job, step: &Step) -> (Ended, Option<Arc<str>>) {
         ended = done => ended.unwrap_or_else(|diagnostic| Ended::failed(placed(diagnostic, node))),
         () = job.interrupt.wait() => interrupted(job, node).await,
     };
-    (ended, work.compiled.into_inner())
+    Done {
+        ended,
+        compiled: work.compiled.into_inner(),
+        tests: work.tests.into_results(),
+    }
 }
 
 /// What a step is about, and the SQL that it came to: also a failed one leaves it to be looked at.
 pub(super) struct Work<'a> {
-    pub job: &'a Job,
+    pub job: &'a Arc<Job>,
     pub step: &'a Step,
     pub node: &'a Node,
     pub compiled: OnceLock<Arc<str>>,
+    pub tests: Tests,
 }
 
 impl Work<'_> {
@@ -73,7 +119,7 @@ impl Work<'_> {
 }
 
 /// A diagnostic that knows no place is shown at the node's.
-fn placed(diagnostic: Diagnostic, node: &Node) -> Diagnostic {
+pub(super) fn placed(diagnostic: Diagnostic, node: &Node) -> Diagnostic {
     match diagnostic.span {
         Some(_) => diagnostic,
         None => diagnostic.at(node.common().span.clone()),
@@ -110,6 +156,7 @@ impl Job {
             tables: self.tables.clone(),
             root: self.root.as_path().into(),
             emit: self.emit.clone(),
+            candidate: None,
         }
     }
 

@@ -1,15 +1,20 @@
 //! Whether a data test passed.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::inputs::located;
-use super::step::{Ended, Work};
-use super::{Job, Live, Outcome};
+use chrono::Utc;
+use datafusion::catalog::TableProvider;
+
+use super::inputs::{located, name};
+use super::step::{Ended, Timed, Work, placed};
+use super::{Inputs, Job, Live, Outcome};
 use crate::compile::{self, Compiled};
 use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::Session;
-use crate::manifest::{Test, TestKind};
+use crate::engine::{self, Answer, Query, Session};
+use crate::manifest::{Node, NodeId, Test, TestKind};
+use crate::plan::Step;
 use crate::project::Spanned;
 use crate::project::config::{Severity, StoreFailuresAs};
 
@@ -19,57 +24,199 @@ const SAMPLES: usize = 3;
 /// Runs a test over the tables as they are.
 pub(super) async fn of(work: &Work<'_>, test: &Test) -> Result<Ended, Diagnostic> {
     let Work { job, node, .. } = *work;
-    let session = job.engine.session();
-    let inputs = job.inputs();
-    inputs.of(&session, node).await?;
-    let queries = Arc::new(Live::new(&session, &inputs));
-    let compiled = compile::render(&job.basis, node, Some(queries))?;
-    work.keep(&compiled);
-    // What stands before the text stays, so that places in it can be told.
-    let sql = compiled.sql.trim_end().trim_end_matches(';');
-    let config = &test.config;
-    let Counted {
-        failures,
-        should_warn,
-        should_fail,
-    } = count(&session, test, sql, &compiled).await?;
-    let kept = match (config.store_failures_as, config.store_failures) {
-        (Some(form), _) => form != StoreFailuresAs::Ephemeral,
-        (None, Some(kept)) => kept,
-        (None, None) => job.rules.store_failures,
+    let prepared = Prepared::new(job, node, test, &job.inputs()).await?;
+    work.keep(&prepared.compiled);
+    let answer = prepared.session.rows_as_json(&prepared.counting, 1).await;
+    prepared.judge(job, answer).await
+}
+
+/// Runs the tests of a table on its candidate, side by side over one scan of it. In the order of the
+/// steps.
+pub(super) async fn together(
+    job: &Job,
+    tests: &[Step],
+    about: &NodeId,
+    candidate: Arc<dyn TableProvider>,
+) -> Vec<Timed> {
+    let inputs = Inputs {
+        candidate: Some((about.clone(), Arc::clone(&candidate))),
+        ..job.inputs()
     };
-    let kept = match kept {
-        true => Some(keep(job, &session, test, sql, &compiled).await?),
-        false => None,
-    };
-    let severity = config.severity.unwrap_or(Severity::Error);
-    let outcome = if severity == Severity::Error && should_fail {
-        let diagnostic = tell(&session, test, sql, failures, kept.as_deref()).await;
-        Outcome::TestFailed {
-            failures,
-            diagnostic,
+    let started_at = Utc::now();
+    let started = Instant::now();
+    let mut prepared = Vec::with_capacity(tests.len());
+    for step in tests {
+        prepared.push(prepare(job, step, &inputs).await);
+    }
+    let queries = prepared.iter().flatten().map(|test| Query {
+        session: test.session.clone(),
+        sql: test.counting.clone(),
+    });
+    let relation = job.node(about).ok().and_then(Node::relation);
+    let queries: Vec<Query> = queries.collect();
+    let mut answers = match relation {
+        Some(relation) => engine::together(&name(relation), candidate, queries, 1).await,
+        None => Vec::new(),
+    }
+    .into_iter();
+    let mut results = Vec::with_capacity(tests.len());
+    for test in prepared {
+        let mut compiled = None;
+        let ended = match test {
+            Ok(test) => {
+                compiled = Some(Arc::clone(&test.compiled.sql));
+                match answers.next() {
+                    Some(answer) => test.judge(job, answer).await,
+                    None => Err(Diagnostic::error(
+                        Code::QueryFailed,
+                        format!("`{about}` has no table to test"),
+                    )),
+                }
+            }
+            Err(diagnostic) => Err(diagnostic),
+        };
+        results.push((ended, compiled));
+    }
+    let elapsed = started.elapsed();
+    let timed = tests.iter().zip(results).map(|(step, (ended, compiled))| {
+        let ended = ended.unwrap_or_else(|diagnostic| {
+            Ended::failed(match job.node(&step.node) {
+                Ok(node) => placed(diagnostic, node),
+                Err(_) => diagnostic,
+            })
+        });
+        Timed {
+            ended,
+            compiled,
+            started_at,
+            // They ran at the same time, over the same rows.
+            elapsed,
         }
-    } else if should_warn {
-        let mut diagnostic = tell(&session, test, sql, failures, kept.as_deref()).await;
-        if job.rules.warn_error {
+    });
+    timed.collect()
+}
+
+async fn prepare<'a>(
+    job: &'a Job,
+    step: &Step,
+    inputs: &Inputs,
+) -> Result<Prepared<'a>, Diagnostic> {
+    let node = job.node(&step.node)?;
+    let test = node.as_test().ok_or_else(|| {
+        Diagnostic::error(Code::Unsupported, format!("`{}` is no test", node.name()))
+    })?;
+    Prepared::new(job, node, test, inputs).await
+}
+
+/// A test whose query is written, in a session that has what it reads.
+struct Prepared<'a> {
+    test: &'a Test,
+    session: Session,
+    compiled: Compiled,
+    /// The query that counts what the test finds and judges the number.
+    counting: String,
+    /// Whether the table that the test reads is not published yet.
+    unpublished: bool,
+}
+
+impl<'a> Prepared<'a> {
+    async fn new(
+        job: &Job,
+        node: &Node,
+        test: &'a Test,
+        inputs: &Inputs,
+    ) -> Result<Prepared<'a>, Diagnostic> {
+        let session = job.engine.session();
+        inputs.of(&session, node).await?;
+        let queries = Arc::new(Live::new(&session, inputs));
+        let compiled = compile::render(&job.basis, node, Some(queries))?;
+        let counting = counting(test, written(&compiled));
+        Ok(Prepared {
+            test,
+            session,
+            compiled,
+            counting,
+            unpublished: inputs.candidate.is_some(),
+        })
+    }
+
+    /// What the answer of the counting query means.
+    async fn judge(
+        &self,
+        job: &Job,
+        answer: Result<Answer, engine::Error>,
+    ) -> Result<Ended, Diagnostic> {
+        let config = &self.test.config;
+        let Counted {
+            failures,
+            should_warn,
+            should_fail,
+        } = self.counted(answer).await?;
+        let kept = match (config.store_failures_as, config.store_failures) {
+            (Some(form), _) => form != StoreFailuresAs::Ephemeral,
+            (None, Some(kept)) => kept,
+            (None, None) => job.rules.store_failures,
+        };
+        let kept = match kept {
+            true => Some(self.keep(job).await?),
+            false => None,
+        };
+        let severity = config.severity.unwrap_or(Severity::Error);
+        let outcome = if severity == Severity::Error && should_fail {
             Outcome::TestFailed {
                 failures,
-                diagnostic,
+                diagnostic: self.tell(failures, kept.as_deref()).await,
+            }
+        } else if should_warn {
+            let mut diagnostic = self.tell(failures, kept.as_deref()).await;
+            if job.rules.warn_error {
+                Outcome::TestFailed {
+                    failures,
+                    diagnostic,
+                }
+            } else {
+                diagnostic.severity = crate::diagnostic::Severity::Warning;
+                Outcome::Warned {
+                    failures,
+                    diagnostic,
+                }
             }
         } else {
-            diagnostic.severity = crate::diagnostic::Severity::Warning;
-            Outcome::Warned {
-                failures,
-                diagnostic,
-            }
-        }
-    } else {
-        Outcome::Passed
-    };
-    Ok(Ended {
-        outcome,
-        warnings: compiled.warnings.clone(),
-    })
+            Outcome::Passed
+        };
+        Ok(Ended {
+            outcome,
+            warnings: self.compiled.warnings.clone(),
+        })
+    }
+
+    async fn counted(&self, answer: Result<Answer, engine::Error>) -> Result<Counted, Diagnostic> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            // The query round the test hides what is wrong inside of it.
+            Err(error) => match self.session.plan(&self.compiled.sql).await {
+                Ok(_) => return Err(in_test(error, &self.compiled)),
+                Err(error) => return Err(located(error, &self.compiled)),
+            },
+        };
+        let row = answer.rows.into_iter().next().unwrap_or_default();
+        let failures = row.first().and_then(|value| {
+            value
+                .as_u64()
+                .or_else(|| value.as_f64().map(|number| number.abs() as u64))
+        });
+        let holds = |at: usize| row.get(at).and_then(serde_json::Value::as_bool) == Some(true);
+        Ok(Counted {
+            failures: failures.unwrap_or_default(),
+            should_warn: holds(1),
+            should_fail: holds(2),
+        })
+    }
+}
+
+/// The test's query. What stands before the text stays, so that places in it can be told.
+fn written(compiled: &Compiled) -> &str {
+    compiled.sql.trim_end().trim_end_matches(';')
 }
 
 /// What a test's query comes to.
@@ -79,12 +226,7 @@ struct Counted {
     should_fail: bool,
 }
 
-async fn count(
-    session: &Session,
-    test: &Test,
-    sql: &str,
-    compiled: &Compiled,
-) -> Result<Counted, Diagnostic> {
+fn counting(test: &Test, sql: &str) -> String {
     let config = &test.config;
     let condition = |written: &Option<Spanned<String>>| {
         written
@@ -100,31 +242,11 @@ async fn count(
         None => String::new(),
     };
     // The test's own text begins on the second line, so that places in it are easily told.
-    let counting = format!(
+    format!(
         "select failures, failures {} as should_warn, failures {} as should_fail from (select coalesce({calculation}, 0) as failures from (\n{sql}\n{limit}) as found) as counted",
         condition(&config.warn_if),
         condition(&config.error_if),
-    );
-    let answer = match session.rows_as_json(&counting, 1).await {
-        Ok(answer) => answer,
-        // The query round the test hides what is wrong inside of it.
-        Err(error) => match session.plan(&compiled.sql).await {
-            Ok(_) => return Err(in_test(error, compiled)),
-            Err(error) => return Err(located(error, compiled)),
-        },
-    };
-    let row = answer.rows.into_iter().next().unwrap_or_default();
-    let failures = row.first().and_then(|value| {
-        value
-            .as_u64()
-            .or_else(|| value.as_f64().map(|number| number.abs() as u64))
-    });
-    let holds = |at: usize| row.get(at).and_then(serde_json::Value::as_bool) == Some(true);
-    Ok(Counted {
-        failures: failures.unwrap_or_default(),
-        should_warn: holds(1),
-        should_fail: holds(2),
-    })
+    )
 }
 
 /// An error of the counting query, at its place in the test.
@@ -135,75 +257,74 @@ fn in_test(mut error: crate::engine::Error, compiled: &Compiled) -> Diagnostic {
     located(error, compiled)
 }
 
-/// What failed, with some of the rows.
-async fn tell(
-    session: &Session,
-    test: &Test,
-    sql: &str,
-    failures: u64,
-    kept: Option<&str>,
-) -> Diagnostic {
-    let rows = if failures == 1 {
-        "1 row"
-    } else {
-        &format!("{failures} rows")
-    };
-    let what = match &test.kind {
-        TestKind::Generic { name, column, .. } => {
-            let subject = test
-                .attached
-                .as_ref()
-                .and_then(|id| id.as_str().rsplit('.').next())
-                .unwrap_or_default();
-            match column {
-                Some(column) => format!("`{name}` found {rows} in `{subject}.{column}`"),
-                None => format!("`{name}` found {rows} in `{subject}`"),
+impl Prepared<'_> {
+    /// What failed, with some of the rows.
+    async fn tell(&self, failures: u64, kept: Option<&str>) -> Diagnostic {
+        let test = self.test;
+        let rows = if failures == 1 {
+            "1 row"
+        } else {
+            &format!("{failures} rows")
+        };
+        let what = match &test.kind {
+            TestKind::Generic { name, column, .. } => {
+                let subject = test
+                    .attached
+                    .as_ref()
+                    .and_then(|id| id.as_str().rsplit('.').next())
+                    .unwrap_or_default();
+                match column {
+                    Some(column) => format!("`{name}` found {rows} in `{subject}.{column}`"),
+                    None => format!("`{name}` found {rows} in `{subject}`"),
+                }
+            }
+            TestKind::Singular { .. } => format!("`{}` found {rows}", test.common.name),
+        };
+        let mut diagnostic =
+            Diagnostic::error(Code::TestFailed, what).at(test.common.span.clone());
+        let sql = written(&self.compiled);
+        let sample = format!("select * from (\n{sql}\n) as found limit {SAMPLES}");
+        if let Ok(answer) = self.session.rows_as_json(&sample, SAMPLES).await {
+            for row in answer.rows {
+                let cells: Vec<String> = answer
+                    .columns
+                    .iter()
+                    .zip(row)
+                    .map(|((name, _), value)| match value {
+                        serde_json::Value::String(text) => format!("{name} = {text}"),
+                        serde_json::Value::Null => format!("{name} is NULL"),
+                        value => format!("{name} = {value}"),
+                    })
+                    .collect();
+                diagnostic = diagnostic.note(cells.join(", "));
             }
         }
-        TestKind::Singular { .. } => format!("`{}` found {rows}", test.common.name),
-    };
-    let mut diagnostic = Diagnostic::error(Code::TestFailed, what).at(test.common.span.clone());
-    let sample = format!("select * from (\n{sql}\n) as found limit {SAMPLES}");
-    if let Ok(answer) = session.rows_as_json(&sample, SAMPLES).await {
-        for row in answer.rows {
-            let cells: Vec<String> = answer
-                .columns
-                .iter()
-                .zip(row)
-                .map(|((name, _), value)| match value {
-                    serde_json::Value::String(text) => format!("{name} = {text}"),
-                    serde_json::Value::Null => format!("{name} is NULL"),
-                    value => format!("{name} = {value}"),
-                })
-                .collect();
-            diagnostic = diagnostic.note(cells.join(", "));
-        }
+        let name = &test.common.name;
+        diagnostic.help(match (kept, self.unpublished) {
+            (Some(folder), _) => format!("the rows are kept in the table `{folder}`"),
+            // What `refx show` reads is the table, and the rows are not in it.
+            (None, true) => "the table was not published; see all of the rows with \
+                `--store-failures`"
+                .to_owned(),
+            (None, false) => format!("see them with `refx show {name}`"),
+        })
     }
-    let name = &test.common.name;
-    diagnostic.help(match kept {
-        Some(folder) => format!("the rows are kept in the table `{folder}`"),
-        None => format!("see them with `refx show {name}`"),
-    })
-}
 
-/// Writes the failing rows to a table of their own, also when there are none: a table of an earlier
-/// failure would mislead. Gives the table's folder.
-async fn keep(
-    job: &Job,
-    session: &Session,
-    test: &Test,
-    sql: &str,
-    compiled: &Compiled,
-) -> Result<String, Diagnostic> {
-    let plan = session
-        .plan(sql)
-        .await
-        .map_err(|error| located(error, compiled))?;
-    let location = job.tables.location(&test.relation)?;
-    let folder = location.shown();
-    let write = Write::new(location, Action::Overwrite { key: None });
-    delta::write(session, &plan, &write, &delta::NoAudit)
-        .await
-        .map(|_| folder)
-        .map_err(|error| error.into_diagnostic().at(test.common.span.clone()))
+    /// Writes the failing rows to a table of their own, also when there are none: a table of an
+    /// earlier failure would mislead. Gives the table's folder.
+    async fn keep(&self, job: &Job) -> Result<String, Diagnostic> {
+        let test = self.test;
+        let plan = self
+            .session
+            .plan(written(&self.compiled))
+            .await
+            .map_err(|error| located(error, &self.compiled))?;
+        let location = job.tables.location(&test.relation)?;
+        let folder = location.shown();
+        let write = Write::new(location, Action::Overwrite { key: None });
+        delta::write(&self.session, &plan, &write, &delta::NoAudit)
+            .await
+            .map(|_| folder)
+            .map_err(|error| error.into_diagnostic().at(test.common.span.clone()))
+    }
 }

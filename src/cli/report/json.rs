@@ -211,6 +211,13 @@ fn finished(result: &StepResult, texts: &Texts) -> Record {
             record.failures = Some(*failures);
             record.diagnostic(diagnostic, texts)
         }
+        Outcome::Held {
+            version,
+            diagnostic,
+        } => {
+            record.version = *version;
+            record.diagnostic(diagnostic, texts)
+        }
         Outcome::Failed(diagnostic) => record.diagnostic(diagnostic, texts),
         Outcome::Skipped(reason) => {
             record.level = "warn";

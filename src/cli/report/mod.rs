@@ -304,6 +304,10 @@ impl Report {
             Outcome::TestFailed { failures, .. } => {
                 format!("{}: {}", count(*failures, "row"), info.name)
             }
+            Outcome::Held { version, .. } => match version {
+                Some(version) => format!("held at v{version}: its tests did not pass"),
+                None => "not published: its tests did not pass".to_string(),
+            },
             _ if self.options.quiet => return None,
             Outcome::Warned { failures, .. } => {
                 format!("{}: {}", count(*failures, "row"), info.name)

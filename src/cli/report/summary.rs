@@ -60,6 +60,7 @@ impl Summary<'_> {
             match &result.outcome {
                 Outcome::Warned { diagnostic, .. }
                 | Outcome::TestFailed { diagnostic, .. }
+                | Outcome::Held { diagnostic, .. }
                 | Outcome::Failed(diagnostic) => all.push(diagnostic),
                 _ => {}
             }
@@ -177,7 +178,8 @@ impl Summary<'_> {
                 tables.add(&result.outcome);
             }
         }
-        let failed = tables.failed + tests.failed + tests.broken > 0 || self.finish.failed > 0;
+        let failed = tables.failed + tables.held + tests.failed + tests.broken > 0
+            || self.finish.failed > 0;
         let told = self.told.iter().any(Diagnostic::is_error);
         let mut parts = Vec::new();
         let mut part = |value: u64, text: String| {
@@ -189,6 +191,7 @@ impl Summary<'_> {
             tables.failed,
             format!("{} failed", count(tables.failed, "model")),
         );
+        part(tables.held, format!("{} held", count(tables.held, "table")));
         part(
             tests.failed,
             format!("{} failed", count(tests.failed, "test")),
@@ -352,14 +355,14 @@ impl Row<'_> {
     fn status(&self) -> (&'static str, Color) {
         let table = self.result.map_or("ok", |result| status(&result.outcome).0);
         let word = match table {
-            "FAIL" | "skip" => table,
+            "FAIL" | "HELD" | "skip" => table,
             _ if self.tests.failed + self.tests.broken > 0 => "FAIL",
             _ if self.tests.warned > 0 => "warn",
             _ => table,
         };
         let colour = match word {
             "ok" => Color::Green,
-            "FAIL" => Color::Red,
+            "FAIL" | "HELD" => Color::Red,
             "same" => Color::Reset,
             _ => Color::Yellow,
         };
@@ -372,6 +375,7 @@ impl Row<'_> {
                 let (version, rows) = match &result.outcome {
                     Outcome::Committed { version, rows } => (Some(*version), Some(*rows)),
                     Outcome::Unchanged { version, rows } => (*version, Some(*rows)),
+                    Outcome::Held { version, .. } => (*version, None),
                     _ => (None, None),
                 };
                 (result.info.action, version, rows)
@@ -497,6 +501,7 @@ struct Counts {
     unchanged: u64,
     planned: u64,
     failed: u64,
+    held: u64,
     skipped: u64,
 }
 
@@ -506,6 +511,7 @@ impl Counts {
             Outcome::Committed { .. } => self.written += 1,
             Outcome::Unchanged { .. } => self.unchanged += 1,
             Outcome::Failed(_) | Outcome::TestFailed { .. } => self.failed += 1,
+            Outcome::Held { .. } => self.held += 1,
             Outcome::Skipped(_) => self.skipped += 1,
             Outcome::Planned | Outcome::Passed | Outcome::Warned { .. } => self.planned += 1,
         }

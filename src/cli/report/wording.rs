@@ -71,6 +71,7 @@ pub fn status(outcome: &Outcome) -> (&'static str, Style) {
         Outcome::Committed { .. } | Outcome::Planned | Outcome::Passed => ("ok", GOOD),
         Outcome::Unchanged { .. } => ("same", FAINT),
         Outcome::Warned { .. } => ("warn", CAREFUL),
+        Outcome::Held { .. } => ("HELD", BAD),
         Outcome::TestFailed { .. } | Outcome::Failed(_) => ("FAIL", BAD),
         Outcome::Skipped(_) => ("skip", CAREFUL),
     }
