@@ -359,6 +359,9 @@ codes! {
     DuplicateKey = "duplicate-key",
     /// Rows that do not fulfil a constraint of the model. Nothing was published.
     BrokenConstraint = "broken-constraint",
+    /// Rows whose keys the query no longer gives would be deleted, and they are more of the table
+    /// than `max_delete_ratio` allows: the source rather is incomplete. Nothing is committed.
+    TooManyMissing = "too-many-missing",
     /// The model's columns no longer fit the table: one is gone, new, or of another type.
     SchemaMismatch = "schema-mismatch",
     /// The code of an incremental model is no longer the one that wrote its table. Rows that the run

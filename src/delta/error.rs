@@ -59,6 +59,26 @@ pub enum Error {
         key: String,
         rows: u64,
     },
+    /// What a merge's settings say cannot be planned over its two sides.
+    #[error("`{setting}`: {message}")]
+    Rule {
+        /// The setting's name in a model's `config`.
+        setting: &'static str,
+        message: String,
+        help: Option<String>,
+    },
+    /// More of the table would go than the model allows.
+    #[error(
+        "`on_missing` would delete {} of {} ({}), more than `max_delete_ratio` {}",
+        digits(*deleted), counted_in_groups(*rows), percent(*deleted as f64 / *rows as f64), percent(*limit)
+    )]
+    TooManyMissing {
+        deleted: u64,
+        /// Rows of the table before.
+        rows: u64,
+        /// From 0 to 1.
+        limit: f64,
+    },
     /// The rows do not fit the table.
     #[error("{message}")]
     Schema {
@@ -182,7 +202,8 @@ impl Error {
                 samples, holder, ..
             } => with_samples(told(Code::DuplicateKey), samples).help(match holder {
                 Holder::Query => {
-                    "deduplicate in the model, or add the missing column to the primary key"
+                    "deduplicate in the model, choose a row with `on_duplicate_key`, or add the \
+                     missing column to the primary key"
                 }
                 Holder::Table => FOREIGN_ROWS,
             }),
@@ -193,6 +214,18 @@ impl Error {
             Error::Held => told(Code::TestFailed),
             Error::HiddenKey { .. } => told(Code::DuplicateKey)
                 .help("widen the condition until it holds for every row that may come again"),
+            Error::Rule { help, .. } => match help {
+                Some(help) => told(Code::InvalidConfig).help(help),
+                None => told(Code::InvalidConfig),
+            },
+            Error::TooManyMissing { deleted, rows, .. } => told(Code::TooManyMissing)
+                .note("nothing was committed")
+                .help(format!(
+                    "see whether the source is complete; if these rows are really gone, set \
+                     `max_delete_ratio: {}` for one run",
+                    // Rounded up, so that what is offered suffices.
+                    (deleted as f64 / rows as f64 * 1000.0).ceil() / 1000.0
+                )),
             Error::Schema { help, .. } => told(Code::SchemaMismatch).help(help),
             Error::Io { help, .. } => match help {
                 Some(help) => told(Code::TableFailed).help(help),
@@ -238,6 +271,33 @@ fn counted(number: u64, one: &str, many: &str) -> String {
         1 => format!("1 {one}"),
         number => format!("{number} {many}"),
     }
+}
+
+/// `1,000 rows`.
+fn counted_in_groups(rows: u64) -> String {
+    match rows {
+        1 => "1 row".to_owned(),
+        rows => format!("{} rows", digits(rows)),
+    }
+}
+
+/// Digits in groups of three.
+fn digits(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `31.2 %`; `5 %` where there is nothing behind the point.
+fn percent(ratio: f64) -> String {
+    let text = format!("{:.1}", ratio * 100.0);
+    format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 fn with_samples(diagnostic: Diagnostic, samples: Vec<String>) -> Diagnostic {

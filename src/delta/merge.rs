@@ -1,213 +1,328 @@
 //! Rows into a table by their key, through deltalake's MERGE: update what differs, insert the rest.
+//!
+//! Where new values only replace old ones, or old ones stay, MERGE compares the rows itself. All
+//! other rules are applied before, in [`super::changes`], and MERGE gets the rows that change.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, JoinType, TableReference};
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::{Column, TableReference};
+use datafusion::dataframe::DataFrame;
+use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::{Expr, lit};
 use deltalake::DeltaTable;
+use deltalake::operations::merge::{MergeBuilder, MergeMetrics};
 
-use super::compare::{SOURCE, TARGET, differs, join, source, target};
+use super::changes::{self, CHANGE, Changes, Kind};
+use super::compare::{SOURCE, TARGET, source, target};
 use super::inspect::{schema, snapshot};
+use super::rules::Rules;
+use super::schema::Fit;
 use super::write::{Applied, Change, files};
-use super::{Counts, Error, Merge, UpdateColumns};
-use crate::engine;
+use super::{Counts, Error, PrimaryKey, prune};
+use crate::engine::Session;
+use crate::project::config::{OnMatch, OnMissing};
+
+/// How new rows meet those of their keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merge {
+    pub key: PrimaryKey,
+    pub update: UpdateColumns,
+    /// What becomes of the columns that are updated.
+    pub on_match: OnMatch,
+    /// Over both sides: an update is made only where it holds.
+    pub update_when: Option<String>,
+    /// Over `source.`: a new row is inserted only where it holds.
+    pub insert_when: Option<String>,
+    /// Over `source.`: the row of the key is deleted, and none is inserted.
+    pub delete_when: Option<String>,
+    pub on_missing: OnMissing,
+    /// Over `target.`: the missing rows that `on_missing` is about.
+    pub missing_when: Option<String>,
+    /// The part of the table that `on_missing` may delete, from 0 to 1.
+    pub max_delete_ratio: f64,
+    /// SQL conditions over `source.` and `target.` (dbt's `DBT_INTERNAL_SOURCE.` and
+    /// `DBT_INTERNAL_DEST.`) that limit which rows can match.
+    pub predicates: Vec<String>,
+    /// Columns that tell apart which files can hold rows that match.
+    pub prune_by: Vec<String>,
+    /// What conditions call the sides besides.
+    pub source_alias: Option<String>,
+    pub target_alias: Option<String>,
+    /// When rows go missing, if they do.
+    pub as_of: DateTime<Utc>,
+}
+
+impl Merge {
+    /// The part of a table that a merge may delete where nothing else is said.
+    pub const MAX_DELETE_RATIO: f64 = 0.05;
+
+    pub fn on(key: PrimaryKey) -> Merge {
+        Merge {
+            key,
+            update: UpdateColumns::All,
+            on_match: OnMatch::default(),
+            update_when: None,
+            insert_when: None,
+            delete_when: None,
+            on_missing: OnMissing::Keep,
+            missing_when: None,
+            max_delete_ratio: Merge::MAX_DELETE_RATIO,
+            predicates: Vec::new(),
+            prune_by: Vec::new(),
+            source_alias: None,
+            target_alias: None,
+            as_of: DateTime::UNIX_EPOCH,
+        }
+    }
+}
+
+/// Which columns a merge updates in rows that are there; it inserts all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UpdateColumns {
+    #[default]
+    All,
+    /// dbt's `merge_update_columns`.
+    Only(Vec<String>),
+    /// dbt's `merge_exclude_columns`.
+    Except(Vec<String>),
+}
+
+/// Plans the rules without a row, so that what is wrong in them is told before the query runs, and
+/// by the first run that only makes the table.
+pub(super) fn check(
+    session: &Session,
+    present: Option<&Schema>,
+    fit: &Fit,
+    merge: &Merge,
+) -> Result<(), Error> {
+    let present = present.unwrap_or(&fit.schema);
+    Rules::of(session.state(), merge, fit, present)?;
+    prune::columns(merge, fit, present).map(|_| ())
+}
 
 pub(super) async fn merge(
     change: &Change<'_>,
     table: DeltaTable,
     merge: &Merge,
 ) -> Result<Applied, Error> {
-    if change.staged.rows == 0 && change.fit.added.is_empty() {
+    let keeps_missing = merge.on_missing == OnMissing::Keep;
+    if change.staged.rows == 0 && change.fit.added.is_empty() && keeps_missing {
         return Ok(change.unchanged(table, 0));
     }
     let present = schema(snapshot(&table, change.location())?);
-    let names: Vec<String> = change
-        .fit
-        .schema
-        .fields()
-        .iter()
-        .map(|f| f.name().clone())
-        .collect();
-    let updated = updated(merge, &names, &change.fit.key)?;
-    let changed = updated
-        .iter()
-        .map(|name| match present.field_with_name(name) {
-            Ok(_) => differs(target(name), source(name)),
-            Err(_) => source(name).is_not_null(),
-        });
+    let rules = Rules::of(change.context.state(), merge, &change.fit, &present)?;
+    prune::hides_none(change, &table, &rules).await?;
+    // Rows that the query lacks may be anywhere in the table.
+    let range = match keeps_missing {
+        true => prune::range(change, &table, merge).await?,
+        false => None,
+    };
+    if rules.plain {
+        return compared(change, table, &rules, range).await;
+    }
+    let found = changes::resolve(change, &table, merge, &rules, range.clone()).await?;
+    resolved(change, table, found, range).await
+}
+
+/// MERGE of the rows as they came: it compares them with those that are there.
+async fn compared(
+    change: &Change<'_>,
+    table: DeltaTable,
+    rules: &Rules,
+    range: Option<Expr>,
+) -> Result<Applied, Error> {
+    let is_added = |name: &str| change.fit.added.iter().any(|field| field.name() == name);
+    let changed = rules.updated().map(|(name, value)| match is_added(name) {
+        true => value.clone().is_not_null(),
+        false => super::compare::differs(target(name), value.clone()),
+    });
     let changed = changed.reduce(Expr::or);
-
-    let keys = change.fit.key.iter();
-    let mut matches = keys
-        .map(|column| target(column).eq(source(column)))
-        .reduce(Expr::and)
-        .unwrap_or_else(|| lit(false));
-    if let Some(condition) = condition(change, &table, merge).await? {
-        matches = matches.and(condition);
-    }
-
-    let before = files(&table, change.location())?;
-    let version = table.version();
-    let mut builder = table
-        .merge(change.rows()?, matches)
-        .with_source_alias(SOURCE)
-        .with_target_alias(TARGET)
-        .with_merge_schema(!change.fit.added.is_empty())
-        .with_session_state(Arc::new(change.context.state()))
-        .with_commit_properties(change.commit_properties());
-    let to = |name: &str| Column::new(Some(TableReference::bare(TARGET)), name);
+    let updated: Vec<String> = rules.updated().map(|(name, _)| name.clone()).collect();
+    let conditions = prune::writable(&rules.predicates).chain(range);
+    let run = Run::begin(change, &table)?;
+    let mut builder = begin(change, table, change.rows()?, conditions);
     if let Some(changed) = changed {
-        builder = builder
-            .when_matched_update(|update| {
-                let columns = updated.iter();
-                columns.fold(update.predicate(changed), |update, name| {
-                    update.update(to(name), source(name))
-                })
-            })
-            .map_err(|error| change.told(error))?;
+        builder = update(change, builder, changed, &updated)?;
     }
-    let (table, metrics) = builder
-        .when_not_matched_insert(|insert| {
-            let columns = names.iter();
-            columns.fold(insert, |insert, name| insert.set(to(name), source(name)))
-        })
-        .map_err(|error| change.told(error))?
-        .await
-        .map_err(|error| change.told(error))?;
-
+    builder = insert(change, builder, None)?;
+    let (table, metrics) = builder.await.map_err(|error| change.told(error))?;
     let (inserted, updated) = (
         metrics.num_target_rows_inserted as u64,
         metrics.num_target_rows_updated as u64,
     );
-    let unchanged = change.staged.rows.saturating_sub(inserted + updated);
-    if table.version() == version {
-        return Ok(change.unchanged(table, unchanged));
-    }
+    run.end(
+        change,
+        table,
+        Counts {
+            inserted,
+            updated,
+            unchanged: change.staged.rows.saturating_sub(inserted + updated),
+            ..Counts::default()
+        },
+    )
+}
+
+/// MERGE of the rows that change, each of which says what is to be done with it.
+async fn resolved(
+    change: &Change<'_>,
+    table: DeltaTable,
+    found: Changes,
+    range: Option<Expr>,
+) -> Result<Applied, Error> {
+    let count = |kind| found.count(kind);
+    let given = count(Kind::Insert) + count(Kind::Update) + count(Kind::Delete);
     let rows = Counts {
-        inserted,
-        updated,
-        unchanged,
+        inserted: count(Kind::Insert),
+        updated: count(Kind::Update) + count(Kind::Mark),
+        deleted: count(Kind::Delete) + count(Kind::Drop),
+        unchanged: change.staged.rows.saturating_sub(given),
         ..Counts::default()
     };
-    change.committed(&before, table, rows)
+    if found.staged.rows == 0 && change.fit.added.is_empty() {
+        return Ok(change.unchanged(table, rows.unchanged));
+    }
+    let changes = change.context.read_table(found.staged.table()?);
+    let changes = changes.map_err(crate::engine::Error::from)?;
+    let run = Run::begin(change, &table)?;
+    let mut builder = begin(change, table, changes, range);
+    if rows.deleted > 0 {
+        let deletes = is(Kind::Delete).or(is(Kind::Drop));
+        builder = builder
+            .when_matched_delete(|delete| delete.predicate(deletes))
+            .map_err(|error| change.told(error))?;
+    }
+    if rows.updated > 0 {
+        let updates = is(Kind::Update).or(is(Kind::Mark));
+        builder = update(change, builder, updates, &found.columns)?;
+    }
+    // A row that is there is never inserted again, even if MERGE should not find it.
+    builder = insert(change, builder, Some(is(Kind::Insert)))?;
+    let (table, metrics) = builder.await.map_err(|error| change.told(error))?;
+    hold(change, &rows, &metrics)?;
+    run.end(change, table, rows)
 }
 
-/// The columns that change in rows that are there.
-fn updated(merge: &Merge, names: &[String], key: &[String]) -> Result<Vec<String>, Error> {
-    let find = |wanted: &String| {
-        let mut found = names.iter();
-        let found = found.find(|name| name.eq_ignore_ascii_case(wanted));
-        found.cloned().ok_or_else(|| {
-            Error::schema(
-                wanted,
-                format!("the merge names a column `{wanted}`, which the model does not select"),
-                "correct `merge_update_columns` or `merge_exclude_columns`",
-            )
+/// What MERGE did is what was found before, or the table is not to be trusted.
+fn hold(change: &Change<'_>, found: &Counts, done: &MergeMetrics) -> Result<(), Error> {
+    let done = [
+        done.num_target_rows_inserted as u64,
+        done.num_target_rows_updated as u64,
+        done.num_target_rows_deleted as u64,
+    ];
+    match done == [found.inserted, found.updated, found.deleted] {
+        true => Ok(()),
+        false => Err(Error::Io {
+            what: format!(
+                "`{}`: the merge inserted {}, updated {} and deleted {} rows, and {}, {} and {} were to be",
+                change.location().shown(),
+                done[0],
+                done[1],
+                done[2],
+                found.inserted,
+                found.updated,
+                found.deleted
+            ),
+            help: Some("rebuild the table with `--full-refresh`, and report this".to_owned()),
+        }),
+    }
+}
+
+/// A table before a merge.
+struct Run {
+    version: Option<u64>,
+    files: std::collections::HashSet<String>,
+}
+
+impl Run {
+    fn begin(change: &Change<'_>, table: &DeltaTable) -> Result<Run, Error> {
+        Ok(Run {
+            version: table.version(),
+            files: files(table, change.location())?,
         })
-    };
-    let chosen: Vec<String> = match &merge.update {
-        UpdateColumns::All => names.to_vec(),
-        UpdateColumns::Only(wanted) => wanted.iter().map(find).collect::<Result<_, _>>()?,
-        UpdateColumns::Except(kept) => {
-            let kept: Vec<String> = kept.iter().map(find).collect::<Result<_, _>>()?;
-            names
-                .iter()
-                .filter(|name| !kept.contains(name))
-                .cloned()
-                .collect()
+    }
+
+    fn end(self, change: &Change<'_>, table: DeltaTable, rows: Counts) -> Result<Applied, Error> {
+        match table.version() == self.version {
+            true => Ok(change.unchanged(table, rows.unchanged)),
+            false => change.committed(&self.files, table, rows),
         }
-    };
-    let chosen = chosen.into_iter().filter(|name| !key.contains(name));
-    Ok(chosen.collect())
+    }
 }
 
-/// The conditions that limit what can match, and the proof that they hide no row of a known key:
-/// such a row would be inserted a second time.
-async fn condition(
+fn begin(
     change: &Change<'_>,
-    table: &DeltaTable,
-    merge: &Merge,
-) -> Result<Option<Expr>, Error> {
-    if merge.predicates.is_empty() {
-        return Ok(None);
-    }
-    let keys: Vec<Column> = change.fit.key.iter().map(Column::new_unqualified).collect();
-    let pairs = join(
-        change.rows()?,
-        change.present(table)?,
-        JoinType::Inner,
-        &keys,
-    )
-    .map_err(engine::Error::from)?;
-    let mut parsed = Vec::new();
-    for text in &merge.predicates {
-        parsed.push(parse(change, text, pairs.schema())?);
-    }
-    let Some(condition) = parsed.iter().cloned().reduce(Expr::and) else {
-        return Ok(None);
-    };
-    let hidden = pairs
-        .filter(condition.clone().is_not_true())
-        .map_err(engine::Error::from)?;
-    let count = hidden.clone().count().await.map_err(engine::Error::from)? as u64;
-    if count > 0 {
-        let key = change.fit.key.iter().map(|column| format!("`{column}`"));
-        return Err(Error::HiddenKey {
-            key: key.collect::<Vec<_>>().join(", "),
-            rows: count,
-        });
-    }
-    // They hold for all that matches, so that they only spare deltalake files to read.
-    Ok(parsed.into_iter().filter(is_writable).reduce(Expr::and))
+    table: DeltaTable,
+    rows: DataFrame,
+    conditions: impl IntoIterator<Item = Expr>,
+) -> MergeBuilder {
+    let keys = change.fit.key.iter();
+    let matches = keys
+        .map(|column| target(column).eq(searched(change, column)))
+        .reduce(Expr::and)
+        .unwrap_or_else(|| lit(false));
+    let matches = conditions.into_iter().fold(matches, Expr::and);
+    table
+        .merge(rows, matches)
+        .with_source_alias(SOURCE)
+        .with_target_alias(TARGET)
+        .with_merge_schema(!change.fit.added.is_empty())
+        .with_session_state(Arc::new(change.context.state()))
+        .with_commit_properties(change.commit_properties())
 }
 
-/// Whether deltalake can write the expression into the log, as it does: it has no text for intervals.
-fn is_writable(expr: &Expr) -> bool {
-    let interval = expr.exists(|part| {
-        Ok(matches!(part, Expr::Literal(value, _) if matches!(value.data_type(), DataType::Interval(_))))
+fn update(
+    change: &Change<'_>,
+    builder: MergeBuilder,
+    when: Expr,
+    columns: &[String],
+) -> Result<MergeBuilder, Error> {
+    let updated = builder.when_matched_update(|update| {
+        let columns = columns.iter();
+        columns.fold(update.predicate(when), |update, name| {
+            update.update(to(name), source(name))
+        })
     });
-    !interval.unwrap_or(true)
+    updated.map_err(|error| change.told(error))
 }
 
-fn parse(change: &Change<'_>, text: &str, pairs: &DFSchema) -> Result<Expr, Error> {
-    // dbt's names for the two sides, beside ours.
-    let aliases: HashMap<&str, &str> = [
-        ("dbt_internal_dest", TARGET),
-        ("dbt_internal_source", SOURCE),
-    ]
-    .into();
-    let dbt = text.to_lowercase().contains("dbt_internal_");
-    let schema = match dbt {
-        false => pairs.clone(),
-        true => {
-            let fields = pairs.iter().map(|(side, field)| {
-                let renamed = aliases.iter().find_map(|(theirs, ours)| {
-                    (side.map(TableReference::table) == Some(*ours)).then_some(*theirs)
-                });
-                (renamed.map(TableReference::bare), Arc::clone(field))
-            });
-            DFSchema::new_with_metadata(fields.collect(), HashMap::new())
-                .map_err(engine::Error::from)?
-        }
-    };
-    let parsed = change.context.state().create_logical_expr(text, &schema);
-    let parsed = parsed.map_err(engine::Error::from)?;
-    let renamed = parsed.transform(|expr| match expr {
-        Expr::Column(column) => {
-            let side = column.relation.as_ref().map(TableReference::table);
-            let ours = side.and_then(|side| aliases.get(side));
-            Ok(match ours {
-                Some(ours) => Transformed::yes(Expr::Column(Column::new(
-                    Some(TableReference::bare(*ours)),
-                    column.name,
-                ))),
-                None => Transformed::no(Expr::Column(column)),
-            })
-        }
-        other => Ok(Transformed::no(other)),
+fn insert(
+    change: &Change<'_>,
+    builder: MergeBuilder,
+    when: Option<Expr>,
+) -> Result<MergeBuilder, Error> {
+    let inserted = builder.when_not_matched_insert(|insert| {
+        let insert = match when {
+            Some(when) => insert.predicate(when),
+            None => insert,
+        };
+        let fields = change.fit.schema.fields().iter();
+        fields.fold(insert, |insert, field| {
+            insert.set(to(field.name()), source(field.name()))
+        })
     });
-    Ok(renamed.map_err(engine::Error::from)?.data)
+    inserted.map_err(|error| change.told(error))
+}
+
+/// A column of the key as MERGE looks for it.
+///
+/// deltalake reads only the files whose statistics meet the least and greatest of the new keys, and
+/// NaN is in no file's statistics: a row of that key would be inserted a second time. It makes no
+/// such bounds of what it cannot look through.
+fn searched(change: &Change<'_>, column: &str) -> Expr {
+    let field = change.fit.schema.field_with_name(column);
+    match field.is_ok_and(|field| field.data_type().is_floating()) {
+        true => coalesce(vec![source(column), source(column)]),
+        false => source(column),
+    }
+}
+
+/// A column that MERGE sets.
+fn to(name: &str) -> Column {
+    Column::new(Some(TableReference::bare(TARGET)), name)
+}
+
+fn is(kind: Kind) -> Expr {
+    source(CHANGE).eq(lit(kind.word()))
 }

@@ -15,28 +15,33 @@
 //! Every commit is made against the very version that was read: a commit of another writer in
 //! between is a conflict, and the change is computed again on the new version.
 
+mod arrive;
 mod audit;
 mod branch;
 mod candidate;
+mod changes;
 mod compare;
 mod error;
 mod inspect;
 mod location;
 mod merge;
+mod prune;
 mod replace;
+mod rules;
 mod schema;
+mod sides;
 mod transaction;
 mod write;
 
+pub use arrive::OwnColumn;
 pub use audit::{Constraint, Rule};
 pub use candidate::{Audit, Candidate, NoAudit};
 pub use error::Error;
 pub use inspect::{Column, TableFacts, inspect, provider, register_source};
 pub use location::Location;
+pub use merge::{Merge, UpdateColumns};
 pub use transaction::Transaction;
-pub use write::{
-    Action, Commit, Counts, Merge, OnSchemaChange, PrimaryKey, UpdateColumns, Write, write,
-};
+pub use write::{Action, Commit, Counts, OnSchemaChange, PrimaryKey, Write, write};
 
 #[cfg(test)]
 mod tests;

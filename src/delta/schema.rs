@@ -36,12 +36,14 @@ impl Fit {
         })
     }
 
-    /// For a table that stays: its columns and types decide.
+    /// For a table that stays: its columns and types decide. The column `own`, which refx keeps in
+    /// the table, is no change of the model's.
     pub(super) fn into(
         table: &Schema,
         query: &Schema,
         key: Option<&PrimaryKey>,
         change: OnSchemaChange,
+        own: Option<&str>,
     ) -> Result<Fit, Error> {
         let found = storable(query)?;
         let mut columns = Vec::new();
@@ -55,6 +57,11 @@ impl Fit {
                     fields.push(to);
                 }
                 None => match change {
+                    _ if own == Some(field.name()) => {
+                        columns.push(convert(from, field));
+                        fields.push(Arc::clone(field));
+                        added.push(Arc::clone(field));
+                    }
                     OnSchemaChange::Ignore => {}
                     OnSchemaChange::Fail => return Err(new_column(field)),
                     OnSchemaChange::AppendNewColumns | OnSchemaChange::SyncAllColumns => {
@@ -122,7 +129,7 @@ fn convert(from: &Field, to: &Field) -> Expr {
     converted.alias(to.name())
 }
 
-fn named<'a>(schema: &'a Schema, name: &str) -> Option<&'a FieldRef> {
+pub(super) fn named<'a>(schema: &'a Schema, name: &str) -> Option<&'a FieldRef> {
     let same = |field: &&FieldRef| field.name() == name;
     // Delta's names differ by more than case.
     let alike = |field: &&FieldRef| field.name().to_lowercase() == name.to_lowercase();

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::engine::{Engine, Name, Session, Settings};
 
+mod arriving;
+mod merging;
+mod missing;
+mod values;
+
 /// A session and a place for one table, gone with the value.
 struct Place {
     engine: Engine,

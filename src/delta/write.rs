@@ -14,14 +14,16 @@ use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::kernel::transaction::CommitProperties;
 use serde_json::{Value, json};
 
+use super::arrive::{self, OwnColumn};
 use super::audit::{self, Constraint, Holder};
 use super::branch::Branch;
 use super::candidate::{self, Audit, Candidate};
 use super::inspect::{exists, load, scan, schema, signed, snapshot, unwritable};
 use super::schema::{Fit, same_columns};
 use super::transaction::Transaction;
-use super::{Error, Location, merge, replace};
+use super::{Error, Location, Merge, merge, replace};
 use crate::engine::{Kind, Plan, Session, Staged};
+use crate::project::config::OnDuplicateKey;
 
 /// How often a change is computed again because of other writers.
 const ATTEMPTS: usize = 5;
@@ -68,36 +70,6 @@ impl Action {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Merge {
-    pub key: PrimaryKey,
-    pub update: UpdateColumns,
-    /// SQL conditions over `source.` and `target.` (dbt's `DBT_INTERNAL_SOURCE.` and
-    /// `DBT_INTERNAL_DEST.`) that limit which rows can match.
-    pub predicates: Vec<String>,
-}
-
-impl Merge {
-    pub fn on(key: PrimaryKey) -> Merge {
-        Merge {
-            key,
-            update: UpdateColumns::All,
-            predicates: Vec::new(),
-        }
-    }
-}
-
-/// Which columns a merge updates in rows that are there; it inserts all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum UpdateColumns {
-    #[default]
-    All,
-    /// dbt's `merge_update_columns`.
-    Only(Vec<String>),
-    /// dbt's `merge_exclude_columns`.
-    Except(Vec<String>),
-}
-
 /// What to do when the query's columns are not the table's. Full replacement needs none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnSchemaChange {
@@ -117,6 +89,10 @@ pub struct Write {
     pub action: Action,
     pub partition_by: Vec<String>,
     pub on_schema_change: OnSchemaChange,
+    /// Which of two rows of one key is taken; of actions that have a key.
+    pub on_duplicate_key: OnDuplicateKey,
+    /// A column that the table has and the query need not give.
+    pub own_column: Option<OwnColumn>,
     /// Table properties: `delta.enableChangeDataFeed`.
     pub configuration: BTreeMap<String, String>,
     /// What every row of the table has to fulfil.
@@ -128,9 +104,15 @@ pub struct Write {
 
 impl Write {
     pub fn new(location: Location, action: Action) -> Write {
+        let own_column = match &action {
+            Action::Merge(merge) => OwnColumn::of(&merge.on_missing),
+            _ => None,
+        };
         Write {
             location,
             action,
+            on_duplicate_key: OnDuplicateKey::default(),
+            own_column,
             partition_by: Vec::new(),
             on_schema_change: OnSchemaChange::default(),
             configuration: BTreeMap::new(),
@@ -188,7 +170,11 @@ pub async fn write(
             ..Commit::default()
         });
     }
+    let plan = &arrive::shaped(plan, write)?;
     let fit = fit(begun.table.as_ref(), plan, write)?;
+    if let Action::Merge(merge) = &write.action {
+        merge::check(session, begun.columns(write)?.as_deref(), &fit, merge)?;
+    }
     let mut staged = plan
         .stage(fit.columns.clone(), Arc::clone(&fit.schema))
         .await?;
@@ -321,7 +307,8 @@ fn fit(table: Option<&DeltaTable>, plan: &Plan, write: &Write) -> Result<Fit, Er
             help: "rebuild the table with `--full-refresh`".to_owned(),
         });
     }
-    Fit::into(&schema(snapshot), &query, key, write.on_schema_change)
+    let own = write.own_column.as_ref().map(OwnColumn::name);
+    Fit::into(&schema(snapshot), &query, key, write.on_schema_change, own)
 }
 
 /// A change whose rows are staged and whose key holds.

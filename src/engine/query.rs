@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::json::ArrayWriter;
+use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNode;
+use datafusion::dataframe::DataFrame;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::ExecutionPlanProperties;
@@ -121,6 +123,17 @@ impl Plan {
         stage(schema.clone(), partitions, task, Arc::clone(&self.staged)).await
     }
 
+    /// The plan with more steps on top of it.
+    pub(crate) fn then(
+        &self,
+        more: impl FnOnce(LogicalPlan) -> Result<LogicalPlan, DataFusionError>,
+    ) -> Result<Plan, Error> {
+        Ok(Plan {
+            logical: more(self.logical.clone())?,
+            ..self.clone()
+        })
+    }
+
     /// Up to `limit` rows as JSON values.
     pub async fn answer(&self, limit: usize) -> Result<Answer, Error> {
         let columns = self.columns();
@@ -139,6 +152,14 @@ impl Answer {
             rows: json_rows(batches)?,
         })
     }
+}
+
+/// Runs a frame once and keeps its rows.
+pub(crate) async fn keep(frame: DataFrame) -> Result<Staged, Error> {
+    let task = Arc::new(frame.task_ctx());
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    let partitions = frame.execute_stream_partitioned().await?;
+    stage(schema, partitions, task, Arc::default()).await
 }
 
 fn has_join(plan: &LogicalPlan) -> bool {

@@ -17,6 +17,7 @@ use super::build::{Builder, Draft};
 use super::settings::{Layers, Settings};
 use super::{
     Access, Analysis, Common, Materialization, Model, Node, NodeId, Seed, Strategy, Test, TestKind,
+    merging,
 };
 
 /// Answers a template in the parse pass, before anything is resolved.
@@ -100,7 +101,7 @@ impl Builder<'_> {
         let general = layers.merge();
         let parsed = self.parse_pass(file, &general, &mut diagnostics);
         let merged = layers.with_calls(general, &parsed.calls.config);
-        let config: ModelConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        let mut config: ModelConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
         let enabled = config.enabled.unwrap_or(true);
         if parsed.blank && enabled && diagnostics.iter().all(|known| !known.is_error()) {
             diagnostics.push(
@@ -118,6 +119,8 @@ impl Builder<'_> {
         }
         let materialization =
             self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
+        let key = primary_key.as_deref().unwrap_or_default();
+        merging::settle(&mut config, key, &materialization, &mut diagnostics);
         let relation = self.relation_of(
             &common,
             config.schema.as_ref(),

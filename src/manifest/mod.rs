@@ -14,6 +14,7 @@ mod generic;
 mod invocation;
 mod landing;
 mod later;
+mod merging;
 mod name;
 mod node;
 mod outside;

@@ -13,6 +13,10 @@ use serde_json::{Map, Value as Json};
 
 use super::yaml::{self, Many, Node, Spanned, Text};
 
+mod merging;
+
+pub use merging::{ColumnRule, OnDuplicateKey, OnMatch, OnMissing, Ratio};
+
 /// Free keys and values: `meta`.
 pub type Meta = Map<String, Json>;
 
@@ -45,6 +49,53 @@ pub struct ModelConfig {
     pub merge_update_columns: Option<Spanned<Many<String>>>,
     /// The columns that a merge leaves as they are.
     pub merge_exclude_columns: Option<Spanned<Many<String>>>,
+    /// What happens where the query gives two rows of one key: `error` (the default), or
+    /// `first by COLUMN` and `last by COLUMN`, which take the row with the least or the greatest
+    /// value. Rows whose value is NULL come last either way.
+    pub on_duplicate_key: Option<Spanned<OnDuplicateKey>>,
+    /// What becomes of a column where a row's key is in the table already: `replace` (the default),
+    /// `keep`, `min`, `max`, `sum`, `coalesce`; one word for all columns, or a map by column with
+    /// `"*"` for the others. `{sql: "…"}` is an expression over `source.` and `target.`.
+    pub on_match: Option<Spanned<OnMatch>>,
+    /// A condition over `source.` and `target.`: rows are updated only where it holds.
+    pub update_when: Option<Spanned<String>>,
+    /// A condition over `source.`: rows of a new key are inserted only where it holds.
+    pub insert_when: Option<Spanned<String>>,
+    /// A condition over `source.`: rows of which it holds are deleted, and not inserted.
+    pub delete_when: Option<Spanned<String>>,
+    /// What happens to rows of the table whose keys the query no longer gives: `keep` (the
+    /// default), `delete`, `flag(COLUMN)`, which sets a column of its own to true, or
+    /// `expire after N days`, which deletes them when `missing_since` is so long ago.
+    pub on_missing: Option<Spanned<OnMissing>>,
+    /// The part of the table's rows that `on_missing` may delete in one run, `0.05` (5 %) where
+    /// absent. Past it nothing is committed, as the source rather is incomplete.
+    pub max_delete_ratio: Option<Spanned<Ratio>>,
+    /// Columns whose values tell files apart, such as a date: a merge reads only the files that
+    /// hold rows in the range it needs. It never changes the result.
+    pub prune_by: Option<Spanned<Many<String>>>,
+    /// Whether each commit tells the rows that it changed, before and after. True where there is a
+    /// primary key.
+    pub change_data_feed: Option<Spanned<bool>>,
+    /// dbt-databricks' name of `update_when`.
+    pub matched_condition: Option<Spanned<String>>,
+    /// dbt-databricks' name of `insert_when`.
+    pub not_matched_condition: Option<Spanned<String>>,
+    /// dbt-databricks' name of `on_match: keep`.
+    pub skip_matched_step: Option<Spanned<bool>>,
+    /// dbt-databricks' name of an `insert_when` that never holds.
+    pub skip_not_matched_step: Option<Spanned<bool>>,
+    /// dbt-databricks' name of `on_missing`: `delete`, or `update set COLUMN = EXPRESSION, …`.
+    pub not_matched_by_source_action: Option<Spanned<String>>,
+    /// A condition over `target.`: only missing rows of which it holds are deleted, flagged,
+    /// expired or updated.
+    pub not_matched_by_source_condition: Option<Spanned<String>>,
+    /// What conditions call the new rows, beside `source` and `DBT_INTERNAL_SOURCE`.
+    pub source_alias: Option<Spanned<String>>,
+    /// What conditions call the table, beside `target` and `DBT_INTERNAL_DEST`.
+    pub target_alias: Option<Spanned<String>>,
+    /// dbt-databricks' name of `on_schema_change`: `true` is `append_new_columns`, `false` is
+    /// `ignore`.
+    pub merge_with_schema_evolution: Option<Spanned<bool>>,
     /// What happens when the columns of an incremental model change.
     pub on_schema_change: Option<OnSchemaChange>,
     /// The columns whose values divide the table into folders.

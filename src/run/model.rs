@@ -7,11 +7,11 @@ use super::inputs::located;
 use super::step::{Ended, Work};
 use super::{Job, Live, Outcome, hooks, landing};
 use crate::compile;
-use crate::delta::{self, Merge, OnSchemaChange, PrimaryKey, UpdateColumns, Write};
+use crate::delta::{self, Merge, OnSchemaChange, OwnColumn, PrimaryKey, UpdateColumns, Write};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::manifest::{Materialization, Model, Node, Strategy};
 use crate::plan::{self, Action, Step};
-use crate::project::config;
+use crate::project::{Spanned, config};
 
 pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnostic> {
     let Work {
@@ -34,7 +34,7 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
         job.basis.facts.get(node.id()),
         &step.action,
     ));
-    let outcome = match action(step, model) {
+    let outcome = match action(job, step, model) {
         None => {
             hooks::of_node(&inputs, &session, node, &model.config.post_hook).await?;
             Outcome::Planned
@@ -97,31 +97,18 @@ fn write(
         Some(config::OnSchemaChange::Fail) => OnSchemaChange::Fail,
         Some(config::OnSchemaChange::SyncAllColumns) => OnSchemaChange::SyncAllColumns,
     };
+    write.on_duplicate_key = value(&model.config.on_duplicate_key);
+    // A table that is built anew has the column as well.
+    write.own_column = OwnColumn::of(&value(&model.config.on_missing));
     write.configuration = properties(model);
     write.commit_info = landing::commit_info(job, node);
     Ok(write)
 }
 
 /// What the step does to its table; none where nothing lands.
-fn action(step: &Step, model: &Model) -> Option<delta::Action> {
+fn action(job: &Job, step: &Step, model: &Model) -> Option<delta::Action> {
     let key = PrimaryKey::new(&model.primary_key);
-    let merge = |key: PrimaryKey| {
-        let config = &model.config;
-        let update = match (&config.merge_update_columns, &config.merge_exclude_columns) {
-            (Some(columns), _) => UpdateColumns::Only(columns.value.0.clone()),
-            (None, Some(columns)) => UpdateColumns::Except(columns.value.0.clone()),
-            (None, None) => UpdateColumns::All,
-        };
-        let predicates = config
-            .incremental_predicates
-            .iter()
-            .flat_map(|all| all.iter());
-        delta::Action::Merge(Merge {
-            key,
-            update,
-            predicates: predicates.map(|text| text.value.clone()).collect(),
-        })
-    };
+    let merge = |key: PrimaryKey| delta::Action::Merge(merge(job, model, key));
     let planned = match (&step.action, &model.materialization) {
         // Another run may make the table meanwhile, and its rows are not to be lost.
         (Action::Create, Materialization::Incremental(strategy)) => match strategy {
@@ -144,15 +131,62 @@ fn action(step: &Step, model: &Model) -> Option<delta::Action> {
     }
 }
 
-fn properties(model: &Model) -> BTreeMap<String, String> {
-    let properties = model.config.table_properties.iter().flatten();
-    properties
-        .map(|(name, value)| (name.clone(), value.to_string()))
-        .collect()
+/// The merge of a model's rows, as its settings want it.
+fn merge(job: &Job, model: &Model, key: PrimaryKey) -> Merge {
+    let config = &model.config;
+    let text = |setting: &Option<Spanned<String>>| setting.as_ref().map(|text| text.value.clone());
+    let predicates = config.incremental_predicates.iter();
+    let predicates = predicates.flat_map(|all| all.iter());
+    let ratio = config.max_delete_ratio.as_ref();
+    Merge {
+        key,
+        update: match (&config.merge_update_columns, &config.merge_exclude_columns) {
+            (Some(columns), _) => UpdateColumns::Only(columns.value.0.clone()),
+            (None, Some(columns)) => UpdateColumns::Except(columns.value.0.clone()),
+            (None, None) => UpdateColumns::All,
+        },
+        on_match: value(&config.on_match),
+        update_when: text(&config.update_when),
+        insert_when: text(&config.insert_when),
+        delete_when: text(&config.delete_when),
+        on_missing: value(&config.on_missing),
+        missing_when: text(&config.not_matched_by_source_condition),
+        max_delete_ratio: ratio.map_or(Merge::MAX_DELETE_RATIO, |ratio| ratio.value.0),
+        predicates: predicates.map(|text| text.value.clone()).collect(),
+        prune_by: value(&config.prune_by).0,
+        source_alias: text(&config.source_alias),
+        target_alias: text(&config.target_alias),
+        as_of: job.basis.invocation.as_of,
+    }
 }
 
-/// Where an error of the table is shown: one about the key at the key's declaration.
+/// What a setting says, or its default.
+fn value<T: Clone + Default>(setting: &Option<Spanned<T>>) -> T {
+    let setting = setting.as_ref();
+    setting
+        .map(|setting| setting.value.clone())
+        .unwrap_or_default()
+}
+
+/// The properties of the table. What the steward writes there himself stands.
+fn properties(model: &Model) -> BTreeMap<String, String> {
+    const FEED: &str = "delta.enableChangeDataFeed";
+    let asked = model
+        .config
+        .change_data_feed
+        .as_ref()
+        .map(|feed| feed.value);
+    let feed = asked.unwrap_or(!model.primary_key.is_empty());
+    let feed = (feed || asked.is_some()).then(|| (FEED.to_owned(), feed.to_string()));
+    let properties = model.config.table_properties.iter().flatten();
+    let properties = properties.map(|(name, value)| (name.clone(), value.to_string()));
+    feed.into_iter().chain(properties).collect()
+}
+
+/// Where an error of the table is shown: one about the key at the key's declaration, one about a
+/// setting at the setting.
 fn place(error: &delta::Error, model: &Model, node: &Node) -> Span {
+    let config = &model.config;
     let of_key = match error {
         delta::Error::NullKey { .. } | delta::Error::DuplicateKey { .. } => true,
         delta::Error::Schema { column, .. } => column
@@ -160,8 +194,31 @@ fn place(error: &delta::Error, model: &Model, node: &Node) -> Span {
             .is_some_and(|column| model.primary_key.contains(column)),
         _ => false,
     };
-    match &model.config.primary_key {
-        Some(key) if of_key => key.span.clone(),
-        _ => node.common().span.clone(),
+    let setting = match error {
+        delta::Error::Rule { setting, .. } => *setting,
+        delta::Error::TooManyMissing { .. } => "on_missing",
+        _ if of_key => "primary_key",
+        _ => "",
+    };
+    fn span<T>(setting: &Option<Spanned<T>>) -> Option<Span> {
+        setting.as_ref().map(|setting| setting.span.clone())
     }
+    let found = match setting {
+        "primary_key" => span(&config.primary_key),
+        "on_duplicate_key" => span(&config.on_duplicate_key),
+        "on_match" => span(&config.on_match),
+        "update_when" => span(&config.update_when),
+        "insert_when" => span(&config.insert_when),
+        "delete_when" => span(&config.delete_when),
+        "on_missing" | "not_matched_by_source_action" => span(&config.on_missing),
+        "not_matched_by_source_condition" => span(&config.not_matched_by_source_condition),
+        "prune_by" => span(&config.prune_by),
+        "incremental_predicates" => config
+            .incremental_predicates
+            .as_ref()
+            .and_then(|all| all.first())
+            .map(|text| text.span.clone()),
+        _ => None,
+    };
+    found.unwrap_or_else(|| node.common().span.clone())
 }
