@@ -52,6 +52,9 @@ pub enum Error {
         message: String,
         help: String,
     },
+    /// What was asked for cannot be done to this table.
+    #[error("{what}")]
+    Refused { what: String, help: String },
     #[error("{what}")]
     Io { what: String, help: Option<String> },
     /// A log or a file that is torn or gone.
@@ -165,6 +168,7 @@ impl Error {
             Error::HiddenKey { .. } => told(Code::DuplicateKey)
                 .help("widen the condition until it holds for every row that may come again"),
             Error::Schema { help, .. } => told(Code::SchemaMismatch).help(help),
+            Error::Refused { help, .. } => told(Code::InvalidValue).help(help),
             Error::Io { help, .. } => match help {
                 Some(help) => told(Code::TableFailed).help(help),
                 None => told(Code::TableFailed),

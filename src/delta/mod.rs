@@ -19,6 +19,7 @@ mod compare;
 mod error;
 mod inspect;
 mod location;
+pub mod maintain;
 mod merge;
 mod replace;
 mod schema;
