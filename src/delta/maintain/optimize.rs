@@ -77,7 +77,7 @@ pub async fn optimize(
     })
 }
 
-async fn rewrite(
+pub(super) async fn rewrite(
     session: &Session,
     location: &Location,
     table: &DeltaTable,

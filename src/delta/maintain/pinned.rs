@@ -50,7 +50,9 @@ impl LogStore for Pinned {
         if version != self.next {
             return Err(TransactionError::MaxCommitAttempts(0));
         }
-        self.log.write_commit_entry(version, commit, operation).await
+        self.log
+            .write_commit_entry(version, commit, operation)
+            .await
     }
 
     async fn abort_commit_entry(
@@ -59,7 +61,9 @@ impl LogStore for Pinned {
         commit: CommitOrBytes,
         operation: Uuid,
     ) -> Result<(), TransactionError> {
-        self.log.abort_commit_entry(version, commit, operation).await
+        self.log
+            .abort_commit_entry(version, commit, operation)
+            .await
     }
 
     async fn get_latest_version(&self, start: Version) -> DeltaResult<Version> {

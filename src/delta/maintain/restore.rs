@@ -75,7 +75,9 @@ pub async fn restore(
     let (before, after) = (paths(&table, location)?, paths(&target, location)?);
     let mut done = Restored {
         to: version,
-        to_at: entry.as_ref().map_or(DateTime::UNIX_EPOCH, |entry| entry.at),
+        to_at: entry
+            .as_ref()
+            .map_or(DateTime::UNIX_EPOCH, |entry| entry.at),
         from: signed(now.version()),
         rows_before: rows(now),
         rows_after: rows(then),

@@ -134,7 +134,7 @@ fn millis(span: Duration) -> i64 {
 }
 
 /// One commit of no files on top of the table as it was opened.
-async fn commit(
+pub(super) async fn commit(
     table: &DeltaTable,
     location: &Location,
     info: impl IntoIterator<Item = (String, Value)>,
@@ -151,11 +151,7 @@ async fn commit(
 
 /// The commit that says that all is removed. Where others keep committing it is left out: nothing
 /// depends on it.
-async fn finish(
-    location: &Location,
-    options: &Vacuum,
-    files: usize,
-) -> Result<Option<i64>, Error> {
+async fn finish(location: &Location, options: &Vacuum, files: usize) -> Result<Option<i64>, Error> {
     for _ in 0..ATTEMPTS {
         let table = writable(location).await?;
         let last = log::last(&table, location).await?;
