@@ -18,9 +18,10 @@ pub(crate) async fn checkpoint(
     let care = Care {
         command: "checkpoint",
         done: match dry_run {
-            true => "without a checkpoint; nothing was written",
+            true => "without a checkpoint",
             false => "with a new checkpoint",
         },
+        dry_run,
     };
     each(
         report,

@@ -32,6 +32,7 @@ pub(super) struct Table {
 pub(super) struct Care {
     pub(super) command: &'static str,
     pub(super) done: &'static str,
+    pub(super) dry_run: bool,
 }
 
 /// Does the work for each table that the selection picks, and tells of each.
@@ -67,7 +68,10 @@ where
     };
 
     listen(job.interrupt.clone());
-    let mut totals = Totals::default();
+    let mut totals = Totals {
+        dry_run: care.dry_run,
+        ..Totals::default()
+    };
     let mut finish = |node: &Node, did: Did, elapsed: Duration| {
         let command = care.command;
         opened
@@ -224,12 +228,6 @@ impl<'a> Only<'a> {
 
     /// Prints why nothing could be done to the table.
     pub(super) fn refuse(&self, error: delta::Error) -> Exit {
-        let span = self.opened.loaded.manifest.get(&self.id);
-        let span = span.map(|node| node.common().span.clone());
-        let at = |diagnostic: Diagnostic| match span {
-            Some(span) => diagnostic.at(span),
-            None => diagnostic,
-        };
         match error {
             delta::Error::Missing { location } => {
                 let name = self
@@ -243,13 +241,22 @@ impl<'a> Only<'a> {
                     format!("`{name}` has no table yet at `{location}`"),
                 )
                 .help(format!("make it first: `refx build --select {name}`"));
-                refuse(&self.opened.report, at(diagnostic))
+                refuse(&self.opened.report, self.at(diagnostic))
             }
-            error => {
-                let diagnostic = at(error.into_diagnostic());
-                self.opened.report.diagnostics(&[diagnostic]);
-                Exit::Failed
-            }
+            error => self.failed(error.into_diagnostic()),
+        }
+    }
+
+    /// Prints why the work on the table failed.
+    pub(super) fn failed(&self, diagnostic: Diagnostic) -> Exit {
+        self.opened.report.diagnostics(&[self.at(diagnostic)]);
+        Exit::Failed
+    }
+
+    fn at(&self, diagnostic: Diagnostic) -> Diagnostic {
+        match self.opened.loaded.manifest.get(&self.id) {
+            Some(node) => diagnostic.at(node.common().span.clone()),
+            None => diagnostic,
         }
     }
 

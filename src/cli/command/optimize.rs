@@ -20,16 +20,17 @@ pub(crate) async fn optimize(
     let care = Care {
         command: "optimize",
         done: match dry_run {
-            true => "to optimize; nothing was written",
+            true => "to optimize",
             false => "optimized",
         },
+        dry_run,
     };
     each(report, settings, &flags.selection, care, |table| {
         let zorder = zorder.clone();
         async move {
             let nothing = match zorder.is_empty() {
                 true => "no files to put together",
-                false => "nothing to order: no rows came since it was",
+                false => "ordered so already, and no rows came since",
             };
             let options = Optimize {
                 zorder,

@@ -11,6 +11,7 @@ use crate::cli::report::wording::{count, number};
 use crate::cli::report::{Did, Report};
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse};
+use crate::delta;
 use crate::delta::maintain::{self, Restore, Restored};
 use crate::plan::TableFacts;
 
@@ -34,12 +35,17 @@ pub(crate) async fn restore(
     let task = tokio::spawn(async move { maintain::restore(&session, &location, &options).await });
     let done = tokio::select! {
         biased;
-        () = job.interrupt.wait() => return Ok(Exit::Interrupted),
+        () = job.interrupt.wait() => {
+            opened
+                .report
+                .note("interrupted: the table is as it was, or has the whole commit");
+            return Ok(Exit::Interrupted);
+        }
         done = task => done,
     };
     let done = match done {
         Ok(Ok(done)) => done,
-        Ok(Err(error)) => return Ok(only.refuse(error)),
+        Ok(Err(error)) => return Ok(refused(&only, error)),
         Err(defect) => {
             let node = job
                 .node(&only.id)
@@ -62,6 +68,20 @@ pub(crate) async fn restore(
         ));
     }
     Ok(Exit::Done)
+}
+
+/// A key that does not hold is no defect of the model here: another version is wanted.
+fn refused(only: &Only<'_>, error: delta::Error) -> Exit {
+    use delta::Error::{DuplicateKey, NullKey};
+    let keyless = matches!(error, DuplicateKey { .. } | NullKey { .. });
+    if !keyless {
+        return only.refuse(error);
+    }
+    let diagnostic = error
+        .into_diagnostic()
+        .note("the version does not keep the key, and was not brought back")
+        .help("restore a version that keeps it: `refx history` lists them");
+    only.failed(diagnostic)
 }
 
 fn did(done: &Restored, dry_run: bool) -> Did {

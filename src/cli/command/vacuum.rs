@@ -20,9 +20,10 @@ pub(crate) async fn vacuum(
     let care = Care {
         command: "vacuum",
         done: match dry_run {
-            true => "to vacuum; nothing was removed",
+            true => "to vacuum",
             false => "vacuumed",
         },
+        dry_run,
     };
     each(
         report,

@@ -43,6 +43,8 @@ pub struct Totals {
     pub failed: Vec<Diagnostic>,
     /// Those that an interrupt left undone.
     pub undone: u64,
+    /// Nothing was done, only looked at.
+    pub dry_run: bool,
 }
 
 impl Totals {
@@ -137,6 +139,10 @@ impl Report {
         if said.is_empty() {
             said.push("nothing to do".to_string());
         }
+        let kept = match totals.dry_run {
+            true => "; nothing was changed",
+            false => "",
+        };
         let (word, style) = match (totals.undone > 0, totals.failed.is_empty()) {
             (true, _) => ("interrupted", CAREFUL),
             (_, false) => ("failed", BAD),
@@ -145,7 +151,7 @@ impl Report {
         let line = Line::default()
             .push(word, style)
             .push(
-                format!(" in {}: {}", duration(elapsed), said.join(", ")),
+                format!(" in {}: {}{kept}", duration(elapsed), said.join(", ")),
                 PLAIN,
             )
             .paint(None, self.options.colour);

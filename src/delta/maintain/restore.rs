@@ -233,9 +233,10 @@ async fn all_there(
     };
     Err(Error::Refused {
         what,
-        help: "they were vacuumed away: restore a later version, or compute the rows again with \
-               `--full-refresh`"
-            .to_owned(),
+        help:
+            "what a vacuum removed cannot come back: restore a later version, or compute the rows \
+               anew with `refx build --full-refresh`"
+                .to_owned(),
     })
 }
 
