@@ -183,7 +183,7 @@ fn compaction(
     for sizes in partitions.into_values() {
         let mut bin = Vec::new();
         for size in sizes {
-            if size > target || bin.iter().sum::<u64>() + size > target {
+            if bin.iter().sum::<u64>() + size > target {
                 close(&mut bin);
             }
             if size <= target {
