@@ -186,9 +186,8 @@ fn compaction(
             if bin.iter().sum::<u64>() + size > target {
                 close(&mut bin);
             }
-            if size <= target {
-                bin.push(size);
-            }
+            // One that is too large by itself is closed alone, and so stays as it is.
+            bin.push(size);
         }
         close(&mut bin);
     }

@@ -235,9 +235,10 @@ async fn a_vacuum_keeps_what_the_retention_reads() {
 async fn a_longer_retention_keeps_what_a_checkpoint_has_forgotten() {
     let place = Place::new();
     place.merge("(1, 'a')").await;
+    place.age(20);
     place.merge("(1, 'b')").await;
     place.age(20);
-    // The checkpoint forgets files that were removed more than 7 days ago.
+    // The file is 40 days old, and was removed 20 days ago. The checkpoint forgets files that were removed more than 7 days ago.
     checkpoint(&place.location(), false).await.unwrap();
     let options = Vacuum {
         retention: Some(DAY * 30),
@@ -378,7 +379,13 @@ async fn names_with_spaces_and_signs_are_kept() {
         force: true,
         ..place.vacuum()
     };
-    std::thread::sleep(Duration::from_millis(20));
+    // All files are older than the retention, and none was removed before it.
+    for file in walkdir::WalkDir::new(place.path()) {
+        let name = file.unwrap().path().to_string_lossy().into_owned();
+        if name.ends_with(".parquet") {
+            place.aged(&name, 8);
+        }
+    }
     let done = vacuum(&place.location(), &options(DAY)).await.unwrap();
     assert_eq!(done.files, Vec::<String>::new());
     assert_eq!(place.rows(Some(0)).await, rows);
@@ -573,9 +580,10 @@ async fn a_checkpoint_is_written_once() {
         checkpoint(&place.location(), false).await.unwrap(),
         expected
     );
-    assert!(file.exists());
+    let written = file.metadata().unwrap().modified().unwrap();
     let again = checkpoint(&place.location(), false).await.unwrap();
     assert!(!again.missing);
+    assert_eq!(file.metadata().unwrap().modified().unwrap(), written);
     // Without the log before it, the table is read from the checkpoint.
     for version in 0..2 {
         let entry = format!("_delta_log/{version:020}.json");
