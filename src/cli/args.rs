@@ -4,10 +4,14 @@
 //! `cli/settings.rs`; this file only says what may be written, and explains it in `--help`.
 
 mod everywhere;
+mod maintenance;
 mod selection;
 
 pub use everywhere::{
     ColorWhen, IgnoredArgs, LogFormat, LogLevel, OutputArgs, ProjectArgs, RunningArgs,
+};
+pub use maintenance::{
+    CheckpointArgs, HistoryArgs, HistoryOutput, OptimizeArgs, RestoreArgs, VacuumArgs,
 };
 pub use selection::{FailuresArgs, IndirectSelection, RefreshArgs, SelectionArgs};
 
@@ -102,6 +106,29 @@ pub enum Command {
     /// Call a macro of the project
     #[command(after_help = "Example:\n  refx run-operation grant_access --args '{role: analyst}'")]
     RunOperation(RunOperationArgs),
+    /// Remove the files that no version within the retention reads
+    #[command(after_help = "Examples:
+  refx vacuum --dry-run
+  refx vacuum --select tag:daily --retention 30d")]
+    Vacuum(VacuumArgs),
+    /// Put small files together, or sort rows so that filters skip files; the rows stay the same
+    #[command(after_help = "Examples:
+  refx optimize --dry-run
+  refx optimize --select user_360 --zorder user_id,country")]
+    Optimize(OptimizeArgs),
+    /// Write a checkpoint of each table's version, so that readers need not read the whole log
+    #[command(after_help = "Example:\n  refx checkpoint --select tag:daily")]
+    Checkpoint(CheckpointArgs),
+    /// Show what happened to a table, commit by commit
+    #[command(after_help = "Examples:
+  refx history user_360 --limit 20
+  refx history user_360 --output json")]
+    History(HistoryArgs),
+    /// Bring back the rows of an earlier version of a table, as a new version
+    #[command(after_help = "Examples:
+  refx restore user_360 --to 12 --dry-run
+  refx restore user_360 --to 2024-08-31T06:00:00Z")]
+    Restore(RestoreArgs),
     /// Delete the folders named in `clean-targets`
     #[command(after_help = "Example:\n  refx clean")]
     Clean,
@@ -128,6 +155,11 @@ impl Command {
             Command::Test(_) => "test",
             Command::Build(_) => "build",
             Command::RunOperation(_) => "run-operation",
+            Command::Vacuum(_) => "vacuum",
+            Command::Optimize(_) => "optimize",
+            Command::Checkpoint(_) => "checkpoint",
+            Command::History(_) => "history",
+            Command::Restore(_) => "restore",
             Command::Clean => "clean",
             Command::Completions(_) => "completions",
         }

@@ -106,6 +106,11 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,
         Command::Show(flags) => command::show(report, &settings, &flags).await,
         Command::RunOperation(flags) => command::operation(report, &settings, &flags).await,
+        Command::Vacuum(flags) => command::vacuum(report, &settings, &flags).await,
+        Command::Optimize(flags) => command::optimize(report, &settings, &flags).await,
+        Command::Checkpoint(flags) => command::checkpoint(report, &settings, &flags).await,
+        Command::History(flags) => command::history(report, &settings, &flags).await,
+        Command::Restore(flags) => command::restore(report, &settings, &flags).await,
         Command::Run(flags) => command::run(report, &settings, Work::Run, &flags.selection).await,
         Command::Seed(flags) => command::run(report, &settings, Work::Seed, &flags.selection).await,
         Command::Test(flags) => {

@@ -86,6 +86,9 @@ pub enum Error {
         message: String,
         help: String,
     },
+    /// What was asked for cannot be done to this table.
+    #[error("{what}")]
+    Refused { what: String, help: String },
     #[error("{what}")]
     Io { what: String, help: Option<String> },
     /// A log or a file that is torn or gone.
@@ -227,6 +230,7 @@ impl Error {
                     (deleted as f64 / rows as f64 * 1000.0).ceil() / 1000.0
                 )),
             Error::Schema { help, .. } => told(Code::SchemaMismatch).help(help),
+            Error::Refused { help, .. } => told(Code::InvalidValue).help(help),
             Error::Io { help, .. } => match help {
                 Some(help) => told(Code::TableFailed).help(help),
                 None => told(Code::TableFailed),

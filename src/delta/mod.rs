@@ -24,6 +24,7 @@ mod compare;
 mod error;
 mod inspect;
 mod location;
+pub mod maintain;
 mod merge;
 mod prune;
 mod replace;

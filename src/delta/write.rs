@@ -520,7 +520,7 @@ pub(super) fn files(table: &DeltaTable, location: &Location) -> Result<HashSet<S
 }
 
 /// A context of the session's settings that can plan deltalake's own operators.
-fn context(session: &Session, sort: bool) -> SessionContext {
+pub(super) fn context(session: &Session, sort: bool) -> SessionContext {
     let mut state = session.state();
     let options = state.config_mut().options_mut();
     options.optimizer.prefer_hash_join = !sort;

@@ -82,7 +82,7 @@ pub(crate) async fn run(
 /// The first Ctrl-C gives up what runs and prints the summary, the second does not wait for that.
 ///
 /// It listens on a thread of its own, until the process ends: queries can keep the others busy.
-fn listen(interrupt: Interrupt) {
+pub(super) fn listen(interrupt: Interrupt) {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

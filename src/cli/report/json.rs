@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::Texts;
 use super::wording;
+use super::{Did, Texts};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::manifest::NodeId;
 use crate::plan::Step;
@@ -19,7 +20,7 @@ use crate::run::{
 #[derive(Default, Serialize)]
 pub struct Record {
     /// `run_started`, `step_started`, `step_progress`, `step_finished`, `message`, `diagnostic`,
-    /// `run_finished`; of other commands `plan_step` and `check`.
+    /// `run_finished`; of other commands `plan_step`, `check` and `table_maintained`.
     event: &'static str,
     /// `info`, `warn` or `error`.
     pub level: &'static str,
@@ -90,6 +91,9 @@ pub struct Record {
     run: Option<RunInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<RunSummary>,
+    /// What the maintenance of a table counted, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    figures: Option<Map<String, Value>>,
 }
 
 impl Record {
@@ -260,6 +264,51 @@ pub fn checked(name: &str, passed: bool, message: &str, help: Option<&str>) -> R
         message: Some(message.to_string()),
         help: help.map(str::to_string),
         ..Record::new("check")
+    }
+}
+
+/// What `vacuum`, `optimize`, `checkpoint` or `restore` did to a table.
+pub fn maintained(
+    node: &NodeId,
+    name: &str,
+    action: &'static str,
+    did: &Did,
+    texts: &Texts,
+) -> Record {
+    let mut record = Record {
+        node: Some(node.to_string()),
+        name: Some(name.to_string()),
+        action: Some(action),
+        ..Record::new("table_maintained")
+    };
+    match did {
+        Did::Done {
+            said,
+            version,
+            figures,
+        } => {
+            record.status = Some("success");
+            record.version = version.and_then(|version| u64::try_from(version).ok());
+            record.message = Some(said.clone());
+            record.figures = Some(figures.clone());
+            record
+        }
+        Did::Nothing(said) => Record {
+            status: Some("success"),
+            changed: Some(false),
+            message: Some(said.clone()),
+            ..record
+        },
+        Did::Skipped(reason) => Record {
+            level: "warn",
+            status: Some("skipped"),
+            reason: Some(reason.clone()),
+            ..record
+        },
+        Did::Failed(diagnostic) => {
+            record.status = Some("error");
+            record.diagnostic(diagnostic, texts)
+        }
     }
 }
 

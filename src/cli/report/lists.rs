@@ -259,7 +259,7 @@ impl Report {
         failed == 0
     }
 
-    fn place(&self, manifest: &Manifest, id: &NodeId) -> Place {
+    pub(super) fn place(&self, manifest: &Manifest, id: &NodeId) -> Place {
         match self.tables.places.get(id) {
             Some(place) => place.clone(),
             None => Place {

@@ -12,10 +12,12 @@
 mod json;
 mod lists;
 mod live;
+mod maintenance;
 mod summary;
 pub(super) mod wording;
 
 pub use lists::Check;
+pub use maintenance::{Did, Totals};
 pub use wording::count;
 
 use std::collections::HashMap;

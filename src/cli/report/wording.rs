@@ -34,6 +34,24 @@ pub fn count(value: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", number(value))
 }
 
+/// `812 B`, `3.4 kB`, `1.2 GB`: a kB is a thousand bytes.
+pub fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for next in ["kB", "MB", "GB", "TB"] {
+        // What would be rounded up to a thousand belongs to the next unit.
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    match unit {
+        "B" => format!("{bytes} B"),
+        unit => format!("{value:.1} {unit}"),
+    }
+}
+
 /// `0.4 s`, `2 min 05 s`, `1 h 02 min`
 pub fn duration(elapsed: Duration) -> String {
     let tenths = (elapsed.as_millis() + 50) / 100;
@@ -161,6 +179,10 @@ mod tests {
         assert_eq!(number(1_234_567), "1,234,567");
         assert_eq!(count(1, "table"), "1 table");
         assert_eq!(count(1999, "row"), "1,999 rows");
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(1_000), "1.0 kB");
+        assert_eq!(size(999_960), "1.0 MB");
+        assert_eq!(size(1_234_567_890), "1.2 GB");
         assert_eq!(duration(Duration::from_millis(349)), "0.3 s");
         assert_eq!(duration(Duration::from_millis(59_960)), "1 min 00 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 05 s");
