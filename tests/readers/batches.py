@@ -201,7 +201,7 @@ STEPS = [
     Step("updates after optimize", 0, 60, 50, grown=True),
     Step("restore", command="restore {table} --to {version}", back=3),
     Step("updates after restore", 90, 170, 140, grown=True),
-    Step("vacuum", command="vacuum --select {table}"),
+    Step("vacuum", command="vacuum --select {table} --retention 0 --force"),
     Step("updates after vacuum", 120, 220, 180, grown=True),
 ]
 
