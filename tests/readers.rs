@@ -87,8 +87,7 @@ fn empty_folder(name: &str) -> PathBuf {
 }
 
 fn remove(folder: &Path) {
-    std::fs::remove_dir_all(folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    std::fs::remove_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }
 
 /// What a script says it left out is shown even where the test passes.

@@ -20,6 +20,7 @@ mod branch;
 mod candidate;
 mod compare;
 mod error;
+mod features;
 mod inspect;
 mod location;
 mod merge;
