@@ -19,7 +19,7 @@ const REFX: &str = env!("CARGO_BIN_EXE_refx");
 fn other_tools_read_the_same_rows() {
     let Some(python) = python() else { return };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let work = empty_folder("demonstration");
+    let work = work_folder("demonstration");
     let (warehouse, artifacts) = (work.join("warehouse"), work.join("artifacts"));
     let build = |as_of: &str| {
         let mut refx = Command::new(REFX);
@@ -55,7 +55,7 @@ fn other_tools_read_the_same_rows() {
 fn tables_of_every_shape_stay_readable() {
     let Some(python) = python() else { return };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let work = empty_folder("shapes");
+    let work = work_folder("shapes");
     let mut shapes = Command::new(python);
     shapes
         .arg(root.join("tests/readers/shapes.py"))
@@ -82,7 +82,7 @@ fn python() -> Option<OsString> {
     python
 }
 
-fn empty_folder(name: &str) -> PathBuf {
+fn work_folder(name: &str) -> PathBuf {
     env::temp_dir().join(format!("refx-readers-{name}-{}", std::process::id()))
 }
 

@@ -83,7 +83,7 @@ def leaf(type_):
     if types.is_date(type_):
         return "INT32", {"Type": "Date"}
     if types.is_decimal(type_):
-        # The narrowest that Parquet has: Spark refuses a wider one for few digits no more, others may.
+        # The narrowest that holds the digits, as Spark writes them too.
         physical = "INT32" if type_.precision <= 9 else "INT64" if type_.precision <= 18 else "FIXED_LEN_BYTE_ARRAY"
         return physical, {"Type": "Decimal", "precision": type_.precision, "scale": type_.scale}
     if types.is_integer(type_) and type_.bit_width < 32:
