@@ -22,6 +22,7 @@ mod candidate;
 mod changes;
 mod compare;
 mod error;
+mod features;
 mod inspect;
 mod location;
 pub mod maintain;

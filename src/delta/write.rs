@@ -21,7 +21,7 @@ use super::candidate::{self, Audit, Candidate};
 use super::inspect::{exists, load, scan, schema, signed, snapshot, unwritable};
 use super::schema::{Fit, same_columns};
 use super::transaction::Transaction;
-use super::{Error, Location, Merge, merge, replace};
+use super::{Error, Location, Merge, features, merge, replace};
 use crate::engine::{Kind, Plan, Session, Staged};
 use crate::project::config::OnDuplicateKey;
 
@@ -379,7 +379,6 @@ impl Change<'_> {
     /// Sets what the table has to have before the rows can go in: properties, and the feature that
     /// timestamps without a zone need.
     async fn prepare(&self, mut table: DeltaTable) -> Result<DeltaTable, Error> {
-        use deltalake::kernel::TableFeatures::TimestampWithoutTimezone;
         let told = |error| Error::from_delta(error, &self.write.location);
         let present = snapshot(&table, &self.write.location)?
             .metadata()
@@ -400,18 +399,11 @@ impl Change<'_> {
                 .await
                 .map_err(told)?;
         }
-        let without_zone = self.fit.added.iter().any(|field| {
-            field.data_type().to_string().contains("Timestamp(")
-                && !field.data_type().to_string().contains("UTC")
-        });
-        let features = snapshot(&table, &self.write.location)?.protocol().clone();
-        let enabled = features
-            .writer_features()
-            .is_some_and(|features| features.iter().any(|f| f.as_ref() == "timestampNtz"));
-        if without_zone && !enabled {
+        let missing = features::missing(snapshot(&table, &self.write.location)?, &self.fit.added);
+        if !missing.is_empty() {
             table = table
                 .add_feature()
-                .with_feature(TimestampWithoutTimezone)
+                .with_features(missing)
                 .with_allow_protocol_versions_increase(true)
                 .with_commit_properties(self.commit_properties())
                 .await

@@ -5,7 +5,7 @@
 
 Two questions, each answered with one line a table; the exit code is 1 if any answer is no.
 
-1. Do Python's deltalake and DuckDB find the same rows in every table of the warehouse?
+1. Do delta-rs, DuckDB, chdb and Sail find the same rows in every table of the warehouse?
 2. Do three tables hold what plain SQL in DuckDB computes from the raw Parquet files? The queries
    below are written from the descriptions of the columns, not from the models: another engine,
    another road to each figure.
@@ -14,12 +14,12 @@ The packages are pinned in requirements.txt.
 """
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
-import duckdb
 from deltalake import DeltaTable
+
+from readers import Readers
 
 RAW_TABLES = ("users", "contents", "video_events", "page_views", "logins", "searches")
 
@@ -221,19 +221,6 @@ RECOMPUTED = {
 }
 
 
-def connect():
-    """DuckDB with its Delta extension, loaded from the Python package: nothing is downloaded."""
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    package = importlib.util.find_spec("duckdb_extension_delta")
-    if package is None:
-        sys.exit("the package duckdb-extension-delta is not installed: see tests/readers/requirements.txt")
-    folder = Path(package.submodule_search_locations[0])
-    extension = folder / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension"
-    connection.execute(f"load '{extension}'")
-    connection.execute("set timezone = 'UTC'")
-    return connection
-
-
 def compare(connection, left, right):
     """Rows of each side that the other lacks, as counts and a few samples. Both are names of views."""
     columns = [row[0] for row in connection.execute(f"describe {left}").fetchall()]
@@ -255,26 +242,38 @@ def compare(connection, left, right):
     return "\n  ".join(lines)
 
 
-def read_twice(connection, warehouse):
-    """Opens every table with both readers. Leaves a view by the name of each table."""
+def read_by_all(readers, warehouse):
+    """Opens every table with every reader. Leaves a view by the name of each table."""
     failures = 0
     folders = sorted(log.parent for log in warehouse.rglob("_delta_log") if log.is_dir())
     for folder in folders:
-        name = folder.name
-        table = DeltaTable(str(folder))
-        connection.register("by_deltalake", table.to_pyarrow_table())
-        connection.execute(f"create or replace temp table by_duckdb as from delta_scan('{folder}')")
-        connection.execute(f'create or replace temp table "landed_{name}" as from by_duckdb')
-        difference = compare(connection, "by_deltalake", "by_duckdb")
-        rows = connection.execute("select count(*) from by_duckdb").fetchone()[0]
-        failures += bool(difference)
-        verdict = f"DIFFERS: {difference}" if difference else "deltalake and DuckDB agree"
-        print(f"read      {name:<26} {rows:>9} rows  version {table.version():>3}  {verdict}")
-        connection.unregister("by_deltalake")
+        tables = {name: read(folder) for name, read in readers.read.items()}
+        # One schema for all: a reader may hand over views of strings, or bytes.
+        schema = tables["pyarrow"].schema
+        differences = []
+        for name, table in tables.items():
+            if sorted(table.column_names) != sorted(schema.names):
+                differences.append(f"{name} finds the columns {table.column_names}")
+                continue
+            readers.duckdb.register("read", table.select(schema.names).cast(schema))
+            readers.duckdb.execute(f"create or replace temp table {quoted_name(name)} as from read")
+            differs = compare(readers.duckdb, quoted_name(name), '"delta-rs"')
+            if differs:
+                differences.append(f"{name} against delta-rs: {differs}")
+        view = quoted_name(f"landed_{folder.name}")
+        readers.duckdb.execute(f"create or replace temp table {view} as from delta_scan('{folder}')")
+        failures += bool(differences)
+        verdict = "DIFFERS: " + "\n  ".join(differences) if differences else f"{', '.join(tables)} agree"
+        rows, version = tables["delta-rs"].num_rows, DeltaTable(str(folder)).version()
+        print(f"read      {folder.name:<26} {rows:>9} rows  version {version:>3}  {verdict}")
     if not folders:
         print(f"read      no Delta table under {warehouse}")
         failures += 1
     return failures, {folder.name for folder in folders}
+
+
+def quoted_name(name):
+    return '"' + name.replace('"', '""') + '"'
 
 
 def compute_again(connection, raw, as_of, landed):
@@ -307,9 +306,10 @@ def main():
     parser.add_argument("--raw", type=Path, required=True, help="folder of the raw tables")
     parser.add_argument("--as-of", default="2024-09-01", help="the day that the build computed for")
     args = parser.parse_args()
-    connection = connect()
-    failures, landed = read_twice(connection, args.warehouse)
-    failures += compute_again(connection, args.raw, args.as_of, landed)
+    warehouse, raw = args.warehouse.resolve(), args.raw.resolve()
+    with Readers() as readers:
+        failures, landed = read_by_all(readers, warehouse)
+        failures += compute_again(readers.duckdb, raw, args.as_of, landed)
     print("all agree" if not failures else f"{failures} tables differ")
     return 1 if failures else 0
 

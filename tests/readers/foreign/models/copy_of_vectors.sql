@@ -1,0 +1,2 @@
+{{ config(materialized='table', tags='copy') }}
+select * from {{ source('sail', 'vectors') }}

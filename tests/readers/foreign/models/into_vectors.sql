@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', primary_key='id', alias='vectors') }}
+select * from {{ source('batch', 'changes') }}

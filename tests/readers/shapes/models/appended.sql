@@ -1,0 +1,2 @@
+{{ config(incremental_strategy='append') }}
+select * from {{ source('batch', 'appended') }}
