@@ -364,6 +364,9 @@ codes! {
     TooManyMissing = "too-many-missing",
     /// The model's columns no longer fit the table: one is gone, new, or of another type.
     SchemaMismatch = "schema-mismatch",
+    /// An interval that was applied to a table before, by a model that would add the same rows again:
+    /// it appends, or adds up. Nothing was done.
+    AlreadyApplied = "already-applied",
     /// The code of an incremental model is no longer the one that wrote its table. Rows that the run
     /// does not touch keep what the old code gave, until the table is built anew.
     ChangedCode = "changed-code",

@@ -35,9 +35,13 @@ pub struct Constraint {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
-    NotNull { column: String },
+    NotNull {
+        column: String,
+    },
     /// An SQL condition; as in SQL, NULL fulfils it.
-    Check { condition: String },
+    Check {
+        condition: String,
+    },
 }
 
 impl Rule {
@@ -46,7 +50,10 @@ impl Rule {
             Rule::NotNull { column } => {
                 let fields = frame.schema().fields();
                 let same = |name: &String| name.eq_ignore_ascii_case(column);
-                let name = fields.iter().map(|field| field.name()).find(|name| same(name));
+                let name = fields
+                    .iter()
+                    .map(|field| field.name())
+                    .find(|name| same(name));
                 let name = name.ok_or_else(|| {
                     Error::schema(
                         column,
@@ -165,7 +172,10 @@ async fn check_rows(
         let column = Expr::Column(Column::new_unqualified(name(at)));
         sum(column).alias(name(at))
     }));
-    let totals = groups.clone().aggregate(Vec::new(), totals).map_err(engine)?;
+    let totals = groups
+        .clone()
+        .aggregate(Vec::new(), totals)
+        .map_err(engine)?;
     let totals = totals.collect().await.map_err(engine)?;
     let (nulls, keys, duplicates) = (number(&totals, 0), number(&totals, 1), number(&totals, 2));
     if nulls > 0 {
@@ -279,7 +289,12 @@ async fn duplicated(
     const OF_A_KEY: usize = 3;
     let is_key = |name: &str| key.iter().any(|column| column == name);
     let keys = groups
-        .sort(columns(key).into_iter().map(|key| key.sort(true, false)).collect())
+        .sort(
+            columns(key)
+                .into_iter()
+                .map(|key| key.sort(true, false))
+                .collect(),
+        )
         .and_then(|groups| groups.limit(0, Some(SHOWN)))
         .map_err(engine)?;
     let keys = keys.collect().await.map_err(engine)?;

@@ -309,7 +309,13 @@ mod tests {
         let below = Arc::new(InMemory::new());
         let branch = Branch::new(below.clone(), &Path::from("t"));
         branch.begin(None);
-        below.put(&Path::from(format!("t/_delta_log/{:020}.json", 0)), "x".into()).await.unwrap();
+        below
+            .put(
+                &Path::from(format!("t/_delta_log/{:020}.json", 0)),
+                "x".into(),
+            )
+            .await
+            .unwrap();
         assert!(names(&branch, "t/_delta_log").await.is_empty());
     }
 }

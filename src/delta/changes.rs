@@ -260,7 +260,7 @@ async fn hold_limit(
     merge: &Merge,
     deleted: u64,
 ) -> Result<(), Error> {
-    if deleted == 0 {
+    if deleted == 0 || merge.max_delete_ratio >= 1.0 {
         return Ok(());
     }
     let rows = change.present(table)?.count().await;

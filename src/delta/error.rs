@@ -211,8 +211,9 @@ impl Error {
                 Holder::Table => FOREIGN_ROWS,
             }),
             Error::Constraint { samples, .. } => {
-                with_samples(told(Code::BrokenConstraint), samples)
-                    .help("filter these rows out or correct them in the model; nothing was published")
+                with_samples(told(Code::BrokenConstraint), samples).help(
+                    "filter these rows out or correct them in the model; nothing was published",
+                )
             }
             Error::Held => told(Code::TestFailed),
             Error::HiddenKey { .. } => told(Code::DuplicateKey)

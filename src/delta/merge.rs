@@ -47,6 +47,9 @@ pub struct Merge {
     pub predicates: Vec<String>,
     /// Columns that tell apart which files can hold rows that match.
     pub prune_by: Vec<String>,
+    /// Over `target.`: the part of the table that the rows replace, where it is not all of it. No
+    /// other row has one of their keys.
+    pub within: Option<Expr>,
     /// What conditions call the sides besides.
     pub source_alias: Option<String>,
     pub target_alias: Option<String>,
@@ -57,6 +60,16 @@ pub struct Merge {
 impl Merge {
     /// The part of a table that a merge may delete where nothing else is said.
     pub const MAX_DELETE_RATIO: f64 = 0.05;
+
+    /// The rows become the table, or the part of it that `within` says.
+    pub(super) fn replacing(key: PrimaryKey, within: Option<Expr>) -> Merge {
+        Merge {
+            on_missing: OnMissing::Delete,
+            max_delete_ratio: 1.0,
+            within,
+            ..Merge::on(key)
+        }
+    }
 
     pub fn on(key: PrimaryKey) -> Merge {
         Merge {
@@ -71,6 +84,7 @@ impl Merge {
             max_delete_ratio: Merge::MAX_DELETE_RATIO,
             predicates: Vec::new(),
             prune_by: Vec::new(),
+            within: None,
             source_alias: None,
             target_alias: None,
             as_of: DateTime::UNIX_EPOCH,
@@ -114,10 +128,11 @@ pub(super) async fn merge(
     let present = schema(snapshot(&table, change.location())?);
     let rules = Rules::of(change.context.state(), merge, &change.fit, &present)?;
     prune::hides_none(change, &table, &rules).await?;
-    // Rows that the query lacks may be anywhere in the table.
-    let range = match keeps_missing {
-        true => prune::range(change, &table, merge).await?,
-        false => None,
+    let range = match (&merge.within, keeps_missing) {
+        (Some(within), _) => Some(within.clone()),
+        (None, true) => prune::range(change, &table, merge).await?,
+        // Rows that the query lacks may be anywhere in the table.
+        (None, false) => None,
     };
     if rules.plain {
         return compared(change, table, &rules, range).await;

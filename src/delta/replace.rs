@@ -1,6 +1,7 @@
 //! Writes that need no matching: a new table, a replaced one, replaced partitions, appended rows.
 
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{Expr, LogicalPlan, in_list, lit};
 use deltalake::DeltaTable;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use super::inspect::{schema, snapshot};
 use super::schema::same_columns;
 use super::write::{Applied, Change, files};
-use super::{Counts, Error, audit, compare};
+use super::{Counts, Error, Merge, audit, compare, merge};
 use crate::engine;
 
 /// The first version of a table.
@@ -37,15 +38,21 @@ pub(super) async fn create(change: &Change<'_>, empty: DeltaTable) -> Result<App
 }
 
 /// The staged rows become the table. One commit, so that readers never see a gap.
+///
+/// Where the rows have a key and the columns stay, only what differs is written: the change feed tells
+/// of no row that did not change.
 pub(super) async fn overwrite(change: &Change<'_>, table: DeltaTable) -> Result<Applied, Error> {
     let present = snapshot(&table, change.location())?;
     let partition_by = partition_by(change)?;
     let same_shape = same_columns(&schema(present), &change.fit.schema)
         && present.metadata().partition_columns() == partition_by.as_slice();
+    if let (Some(key), true, true) = (change.write.action.key(), same_shape, change.proven) {
+        return merge::merge(change, table, &Merge::replacing(key.clone(), None)).await;
+    }
     let rows = counts(change, change.present(&table)?, same_shape).await?;
     let (old, nothing) = (rows.updated + rows.deleted + rows.unchanged, 0);
     let equal = rows.inserted + rows.updated + rows.deleted == nothing && old == change.staged.rows;
-    if same_shape && equal {
+    if same_shape && equal && change.proven {
         return Ok(change.unchanged(table, rows.unchanged));
     }
     PROTOCOL
@@ -109,6 +116,11 @@ pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result
     if !by.iter().all(|column| change.fit.key.contains(column)) {
         let kept = filtered(frame.clone(), replaced.clone().is_not_true())?;
         audit::check_absent(kept, change.rows()?, &change.fit.key).await?;
+    }
+    if let Some(key) = change.write.action.key() {
+        let within = replaced.clone().transform(of_table).map(|moved| moved.data);
+        let within = within.map_err(engine::Error::from)?;
+        return merge::merge(change, table, &Merge::replacing(key.clone(), Some(within))).await;
     }
     let old = filtered(frame, replaced.clone())?;
     let rows = counts(change, old, change.fit.added.is_empty()).await?;
@@ -174,6 +186,14 @@ async fn counts(change: &Change<'_>, old: DataFrame, same_shape: bool) -> Result
         inserted: change.staged.rows,
         deleted: old.map_err(|error| Error::Engine(error.into()))? as u64,
         ..Counts::default()
+    })
+}
+
+/// A column by itself as one of the table's.
+fn of_table(expr: Expr) -> Result<Transformed<Expr>, DataFusionError> {
+    Ok(match expr {
+        Expr::Column(column) => Transformed::yes(compare::target(&column.name)),
+        other => Transformed::no(other),
     })
 }
 

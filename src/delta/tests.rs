@@ -9,6 +9,7 @@ use crate::engine::{Engine, Name, Session, Settings};
 mod arriving;
 mod merging;
 mod missing;
+mod publishing;
 mod values;
 
 /// A session and a place for one table, gone with the value.
@@ -190,7 +191,9 @@ async fn duplicate_and_null_keys_are_refused_on_every_path() {
                 other => panic!("{other}"),
             }
             match place.write(&nulls, keyed(action)).await.unwrap_err() {
-                Error::NullKey { rows, samples, key, .. } => {
+                Error::NullKey {
+                    rows, samples, key, ..
+                } => {
                     assert_eq!((rows, key.as_str()), (2, "`id`, `kind`"));
                     assert_eq!(
                         samples,
@@ -699,7 +702,9 @@ async fn a_place_that_cannot_be_written_is_told() {
     let plan = session.plan("select 1 as id").await.unwrap();
     let location = Location::new("/dev/null/t", BTreeMap::new()).unwrap();
     let write = Write::new(location, Action::Overwrite { key: None });
-    let error = super::write(&session, &plan, &write, &NoAudit).await.unwrap_err();
+    let error = super::write(&session, &plan, &write, &NoAudit)
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "`/dev/null/t`: a file stands where a folder belongs"

@@ -189,9 +189,14 @@ pub async fn write(
         staged,
         context,
         base: None,
+        proven: false,
     };
     for attempt in 1.. {
         change.base = begun.table.as_ref().and_then(DeltaTable::version);
+        change.proven = match &begun.table {
+            Some(table) => audit::is_proven(table, &change.fit.key, &write.location).await?,
+            None => true,
+        };
         let columns = begun.columns(write)?;
         let done = change.land(&begun, audit).await;
         if done.is_err() {
@@ -320,6 +325,8 @@ pub(super) struct Change<'a> {
     pub(super) context: SessionContext,
     /// The version that the change stands on.
     base: Option<u64>,
+    /// Whether that version is known to keep the key.
+    pub(super) proven: bool,
 }
 
 /// A change as it was made on the branch.
@@ -331,17 +338,13 @@ pub(super) struct Applied {
 impl Change<'_> {
     /// Writes the files, looks at the table that they make, and publishes it.
     async fn land(&self, begun: &Begun, audit: &dyn Audit) -> Result<Commit, Error> {
-        let proven = match &begun.table {
-            Some(table) => audit::is_proven(table, &self.fit.key, self.location()).await?,
-            None => true,
-        };
         let applied = self.apply(begun).await?;
         let candidate = Candidate {
             location: self.location(),
             table: applied.table,
         };
         let rebuilt = matches!(self.write.action, Action::Overwrite { .. });
-        let key: &[String] = match proven || rebuilt {
+        let key: &[String] = match self.proven || rebuilt {
             true => &[],
             false => &self.fit.key,
         };

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::constraints;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::project::config::{
     self, IncrementalStrategy, Materialized, ModelConfig, SeedConfig, TestConfig,
 };
 use crate::project::yaml::Spanned;
-use crate::project::{ModelProperties, ModelVersion, SeedFile, SqlFile};
+use crate::project::{Constraint, ModelProperties, ModelVersion, SeedFile, SqlFile};
 use crate::template::{self, Calls, Host, RefCall, Relation, RelationKind, Source as Text};
 
 use super::build::{Builder, Draft};
@@ -110,6 +111,12 @@ impl Builder<'_> {
                     .help("write one, or disable the model: `{{ config(enabled=false) }}`"),
             );
         }
+        let constraints: Vec<Constraint> = properties
+            .iter()
+            .flat_map(|properties| &properties.constraints)
+            .chain(version.iter().flat_map(|version| &version.constraints))
+            .cloned()
+            .collect();
         let primary_key = config.primary_key.as_ref().map(|key| key.value.0.clone());
         let mut common = self.common(id, name, &file.path, fqn, &merged);
         common.label(&config.tags.0, &config.meta);
@@ -117,6 +124,9 @@ impl Builder<'_> {
         if let Some(properties) = properties {
             self.describe(&mut common, properties);
         }
+        constraints::check(&constraints, &common.columns, &mut diagnostics);
+        let primary_key =
+            primary_key.or_else(|| constraints::primary_key(&constraints, &common.columns));
         let materialization =
             self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
         let key = primary_key.as_deref().unwrap_or_default();
@@ -148,6 +158,7 @@ impl Builder<'_> {
             config: Box::new(config),
             text: file.text.clone(),
             asks_incremental: parsed.calls.incremental,
+            constraints,
             common,
         };
         let draft = Draft {

@@ -6,6 +6,7 @@
 //! ```
 
 mod build;
+mod constraints;
 mod describe;
 mod described;
 mod files;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Span;
 use crate::project::config::{ModelConfig, SeedConfig, TestConfig};
-use crate::project::{ColumnProperties, Place, SourceTable};
+use crate::project::{ColumnProperties, Constraint, Place, SourceTable};
 use crate::template::Relation;
 
 /// dbt's unique id of a node: `model.user_reference.user_360`.
@@ -193,6 +193,8 @@ pub struct Model {
     pub text: Arc<str>,
     /// Whether the template asks `is_incremental()`.
     pub asks_incremental: bool,
+    /// Constraints of the table as a whole; those of a column stand with the column.
+    pub constraints: Vec<Constraint>,
 }
 
 #[derive(Clone, Debug)]

@@ -69,7 +69,9 @@ pub(super) fn waits(manifest: &Manifest, graph: &Graph, planned: &[&Node]) -> Ve
         .enumerate()
         .map(|(at, set)| {
             // Who waits for a test of a candidate waits for the table.
-            let after = set.into_iter().map(|before| owners[before].unwrap_or(before));
+            let after = set
+                .into_iter()
+                .map(|before| owners[before].unwrap_or(before));
             let after: BTreeSet<usize> = after.filter(|before| *before != at).collect();
             Waits {
                 after: after.into_iter().collect(),

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::step::Work;
 use super::{Event, Job, Outcome, RowCounts};
-use crate::delta::{self, Write};
-use crate::engine::{self, Session};
+use crate::delta::{self, Transaction, Write};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::{self, Session};
 use crate::manifest::{Node, NodeId};
 
 /// How often a running step tells how many rows it has.
@@ -83,8 +83,7 @@ pub(super) fn held(work: &Work<'_>) -> Outcome {
         }
         None => format!("`{name}` was not published: its tests did not pass"),
     };
-    let diagnostic =
-        Diagnostic::error(Code::TableHeld, message).at(node.common().span.clone());
+    let diagnostic = Diagnostic::error(Code::TableHeld, message).at(node.common().span.clone());
     let diagnostic = work
         .tests
         .reasons()
@@ -97,6 +96,33 @@ pub(super) fn held(work: &Work<'_>) -> Outcome {
             None => "readers see no table until the model or its data is corrected",
         }),
     }
+}
+
+/// The mark that the run's interval of a node was applied. `once`: whether a second time would change
+/// the table.
+pub(super) fn transaction(job: &Job, node: &Node, once: bool) -> Transaction {
+    let interval = job.basis.invocation.as_of;
+    Transaction {
+        name: format!("refx/{}/{}", node.id(), interval.to_rfc3339()),
+        once,
+    }
+}
+
+/// Tells that a run's interval was applied before, and was not applied again.
+pub(super) fn repeated(job: &Job, node: &Node, version: i64) -> Diagnostic {
+    let as_of = job.basis.invocation.as_of.format("%Y-%m-%dT%H:%M:%SZ");
+    let name = node.name();
+    Diagnostic::warning(
+        Code::AlreadyApplied,
+        format!("`{name}` was applied as of {as_of} before, in version {version}"),
+    )
+    .at(node.common().span.clone())
+    .note("a second time would add the same rows again, so nothing was done")
+    .help(format!(
+        "take that version back first (`refx restore {name} --to {}`), or build the table anew \
+         with `--full-refresh`",
+        version - 1
+    ))
 }
 
 /// What rides in the commit: who made it, of which code, for when, from which versions.

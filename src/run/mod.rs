@@ -17,6 +17,7 @@ mod schedule;
 mod seed;
 mod step;
 mod verdict;
+mod writing;
 
 pub use event::{Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult};
 pub use inputs::{Inputs, located};

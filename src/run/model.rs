@@ -1,17 +1,16 @@
 //! A model: its query planned, and its rows taken into its table.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::inputs::located;
 use super::step::{Ended, Work};
-use super::{Job, Live, Outcome, hooks, landing};
+use super::writing::{action, place, write};
+use super::{Live, Outcome, hooks, landing};
 use crate::compile;
-use crate::delta::{self, Merge, OnSchemaChange, OwnColumn, PrimaryKey, UpdateColumns, Write};
-use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::manifest::{Materialization, Model, Node, Strategy};
-use crate::plan::{self, Action, Step};
-use crate::project::{Spanned, config};
+use crate::delta;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::manifest::Model;
+use crate::plan;
 
 pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnostic> {
     let Work {
@@ -66,6 +65,9 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
                     .at(node.common().span.clone()),
                 );
             }
+            if let Some(version) = commit.repeats {
+                warnings.push(landing::repeated(job, node, version));
+            }
             let outcome = landing::outcome(job, node.id(), &commit);
             if !model.config.post_hook.is_empty() {
                 inputs.of(&session, node).await?;
@@ -75,150 +77,4 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
         }
     };
     Ok(Ended { outcome, warnings })
-}
-
-/// The write of a model's rows, as its settings want it.
-fn write(
-    job: &Job,
-    node: &Node,
-    model: &Model,
-    action: delta::Action,
-) -> Result<Write, Diagnostic> {
-    let mut write = Write::new(job.tables.location(&model.relation)?, action);
-    write.partition_by = model
-        .config
-        .partition_by
-        .as_ref()
-        .map(|columns| columns.value.0.clone())
-        .unwrap_or_default();
-    write.on_schema_change = match model.config.on_schema_change {
-        None | Some(config::OnSchemaChange::AppendNewColumns) => OnSchemaChange::AppendNewColumns,
-        Some(config::OnSchemaChange::Ignore) => OnSchemaChange::Ignore,
-        Some(config::OnSchemaChange::Fail) => OnSchemaChange::Fail,
-        Some(config::OnSchemaChange::SyncAllColumns) => OnSchemaChange::SyncAllColumns,
-    };
-    write.on_duplicate_key = value(&model.config.on_duplicate_key);
-    // A table that is built anew has the column as well.
-    write.own_column = OwnColumn::of(&value(&model.config.on_missing));
-    write.configuration = properties(model);
-    write.commit_info = landing::commit_info(job, node);
-    Ok(write)
-}
-
-/// What the step does to its table; none where nothing lands.
-fn action(job: &Job, step: &Step, model: &Model) -> Option<delta::Action> {
-    let key = PrimaryKey::new(&model.primary_key);
-    let merge = |key: PrimaryKey| delta::Action::Merge(merge(job, model, key));
-    let planned = match (&step.action, &model.materialization) {
-        // Another run may make the table meanwhile, and its rows are not to be lost.
-        (Action::Create, Materialization::Incremental(strategy)) => match strategy {
-            Strategy::Merge => &Action::Merge,
-            Strategy::Append => &Action::Append,
-            Strategy::DeleteInsert => &Action::DeleteInsert,
-            Strategy::InsertOverwrite => &Action::InsertOverwrite,
-        },
-        (planned, _) => planned,
-    };
-    match (planned, key) {
-        (Action::View | Action::Ephemeral | Action::Seed | Action::Test, _) => None,
-        (Action::Create | Action::Replace, key) => Some(delta::Action::Overwrite { key }),
-        (Action::Append, key) => Some(delta::Action::Append { key }),
-        (Action::InsertOverwrite, key) => Some(delta::Action::InsertOverwrite { key }),
-        (Action::Merge, Some(key)) => Some(merge(key)),
-        (Action::DeleteInsert, Some(key)) => Some(delta::Action::DeleteInsert { key }),
-        // The manifest lets no such strategy through without a key.
-        (Action::Merge | Action::DeleteInsert, None) => Some(delta::Action::Append { key: None }),
-    }
-}
-
-/// The merge of a model's rows, as its settings want it.
-fn merge(job: &Job, model: &Model, key: PrimaryKey) -> Merge {
-    let config = &model.config;
-    let text = |setting: &Option<Spanned<String>>| setting.as_ref().map(|text| text.value.clone());
-    let predicates = config.incremental_predicates.iter();
-    let predicates = predicates.flat_map(|all| all.iter());
-    let ratio = config.max_delete_ratio.as_ref();
-    Merge {
-        key,
-        update: match (&config.merge_update_columns, &config.merge_exclude_columns) {
-            (Some(columns), _) => UpdateColumns::Only(columns.value.0.clone()),
-            (None, Some(columns)) => UpdateColumns::Except(columns.value.0.clone()),
-            (None, None) => UpdateColumns::All,
-        },
-        on_match: value(&config.on_match),
-        update_when: text(&config.update_when),
-        insert_when: text(&config.insert_when),
-        delete_when: text(&config.delete_when),
-        on_missing: value(&config.on_missing),
-        missing_when: text(&config.not_matched_by_source_condition),
-        max_delete_ratio: ratio.map_or(Merge::MAX_DELETE_RATIO, |ratio| ratio.value.0),
-        predicates: predicates.map(|text| text.value.clone()).collect(),
-        prune_by: value(&config.prune_by).0,
-        source_alias: text(&config.source_alias),
-        target_alias: text(&config.target_alias),
-        as_of: job.basis.invocation.as_of,
-    }
-}
-
-/// What a setting says, or its default.
-fn value<T: Clone + Default>(setting: &Option<Spanned<T>>) -> T {
-    let setting = setting.as_ref();
-    setting
-        .map(|setting| setting.value.clone())
-        .unwrap_or_default()
-}
-
-/// The properties of the table. What the steward writes there himself stands.
-fn properties(model: &Model) -> BTreeMap<String, String> {
-    const FEED: &str = "delta.enableChangeDataFeed";
-    let asked = model
-        .config
-        .change_data_feed
-        .as_ref()
-        .map(|feed| feed.value);
-    let feed = asked.unwrap_or(!model.primary_key.is_empty());
-    let feed = (feed || asked.is_some()).then(|| (FEED.to_owned(), feed.to_string()));
-    let properties = model.config.table_properties.iter().flatten();
-    let properties = properties.map(|(name, value)| (name.clone(), value.to_string()));
-    feed.into_iter().chain(properties).collect()
-}
-
-/// Where an error of the table is shown: one about the key at the key's declaration, one about a
-/// setting at the setting.
-fn place(error: &delta::Error, model: &Model, node: &Node) -> Span {
-    let config = &model.config;
-    let of_key = match error {
-        delta::Error::NullKey { .. } | delta::Error::DuplicateKey { .. } => true,
-        delta::Error::Schema { column, .. } => column
-            .as_ref()
-            .is_some_and(|column| model.primary_key.contains(column)),
-        _ => false,
-    };
-    let setting = match error {
-        delta::Error::Rule { setting, .. } => *setting,
-        delta::Error::TooManyMissing { .. } => "on_missing",
-        _ if of_key => "primary_key",
-        _ => "",
-    };
-    fn span<T>(setting: &Option<Spanned<T>>) -> Option<Span> {
-        setting.as_ref().map(|setting| setting.span.clone())
-    }
-    let found = match setting {
-        "primary_key" => span(&config.primary_key),
-        "on_duplicate_key" => span(&config.on_duplicate_key),
-        "on_match" => span(&config.on_match),
-        "update_when" => span(&config.update_when),
-        "insert_when" => span(&config.insert_when),
-        "delete_when" => span(&config.delete_when),
-        "on_missing" | "not_matched_by_source_action" => span(&config.on_missing),
-        "not_matched_by_source_condition" => span(&config.not_matched_by_source_condition),
-        "prune_by" => span(&config.prune_by),
-        "incremental_predicates" => config
-            .incremental_predicates
-            .as_ref()
-            .and_then(|all| all.first())
-            .map(|text| text.span.clone()),
-        _ => None,
-    };
-    found.unwrap_or_else(|| node.common().span.clone())
 }

@@ -280,8 +280,7 @@ impl Prepared<'_> {
             }
             TestKind::Singular { .. } => format!("`{}` found {rows}", test.common.name),
         };
-        let mut diagnostic =
-            Diagnostic::error(Code::TestFailed, what).at(test.common.span.clone());
+        let mut diagnostic = Diagnostic::error(Code::TestFailed, what).at(test.common.span.clone());
         let sql = written(&self.compiled);
         let sample = format!("select * from (\n{sql}\n) as found limit {SAMPLES}");
         if let Ok(answer) = self.session.rows_as_json(&sample, SAMPLES).await {

@@ -178,8 +178,8 @@ impl Summary<'_> {
                 tables.add(&result.outcome);
             }
         }
-        let failed = tables.failed + tables.held + tests.failed + tests.broken > 0
-            || self.finish.failed > 0;
+        let failed =
+            tables.failed + tables.held + tests.failed + tests.broken > 0 || self.finish.failed > 0;
         let told = self.told.iter().any(Diagnostic::is_error);
         let mut parts = Vec::new();
         let mut part = |value: u64, text: String| {

@@ -8,9 +8,10 @@ use deltalake::logstore::object_store::{self, ObjectStoreExt};
 use deltalake::{DeltaTable, DeltaTableError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::super::PrimaryKey;
+use super::super::audit::{self, Holder};
 use super::super::inspect::{open, scan, schema, signed, snapshot};
 use super::super::write::context;
-use super::super::{PrimaryKey, audit};
 use super::{Error, Location, carried, log, rows, strict, writable};
 use crate::engine::Session;
 
@@ -264,5 +265,5 @@ async fn check_key(
     let columns = columns.collect::<Result<Vec<String>, Error>>()?;
     let rows = scan(session, table, location)?;
     // A hash table of all keys may not fit; a sort spills.
-    audit::check_key(&context(session, true), rows, &columns).await
+    audit::check_key(&context(session, true), rows, &columns, Holder::Table).await
 }

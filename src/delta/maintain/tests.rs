@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use std::num::NonZeroU64;
 
-use super::super::{Action, Commit, Merge, PrimaryKey, Write, provider};
+use super::super::{Action, Commit, Merge, NoAudit, PrimaryKey, Write, provider};
 use super::*;
 use crate::engine::{Engine, Name, Session, Settings};
 
@@ -53,7 +53,9 @@ impl Place {
     async fn write_as(&self, sql: &str, write: Write) -> Commit {
         let session = self.session(None).await;
         let plan = session.plan(sql).await.unwrap();
-        super::super::write(&session, &plan, &write).await.unwrap()
+        super::super::write(&session, &plan, &write, &NoAudit)
+            .await
+            .unwrap()
     }
 
     /// Merges rows of `id` and `v`, as a run of refx does.

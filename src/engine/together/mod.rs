@@ -245,7 +245,10 @@ async fn run(mut feed: Feed, drafts: Vec<(usize, Draft)>) -> Vec<Option<Result<A
     let ready = flat(side_by_side(planning).await);
     if feed.readers() < 2 {
         // The others are answered from statistics.
-        return ready.into_iter().map(|ready| ready.err().map(Err)).collect();
+        return ready
+            .into_iter()
+            .map(|ready| ready.err().map(Err))
+            .collect();
     }
     let feeding = SpawnedTask::spawn(feed.run());
     let running = ready.into_iter().map(|ready| async {

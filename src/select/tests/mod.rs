@@ -211,6 +211,7 @@ fn model(path: &str) -> Builder {
         config: Box::new(ModelConfig::default()),
         text: "select 1".into(),
         asks_incremental: false,
+        constraints: Vec::new(),
     }))
 }
 
