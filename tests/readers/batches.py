@@ -184,6 +184,8 @@ class Step:
     gone: range = range(0)
     grown: bool = False
     full_refresh: bool = False
+    # Nothing of the batch is new: a keyed table gets no version.
+    same: bool = False
     command: str = ""
     # For a command that brings an older state back: how many commits ago that was.
     back: int = 0
@@ -192,7 +194,7 @@ class Step:
 STEPS = [
     Step("first load", 0, 120, 120),
     Step("updates and inserts", 40, 160, 100),
-    Step("the same batch again", 40, 160, 0),
+    Step("the same batch again", 40, 160, 0, same=True),
     Step("rows said to be gone", 40, 160, 60, gone=range(40, 70)),
     Step("built anew with fewer rows", 60, 130, 90, full_refresh=True),
     Step("new columns", 80, 180, 110, grown=True),

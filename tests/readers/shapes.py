@@ -121,7 +121,7 @@ def look(step, state, folder, readers):
     for at in range(before + 1, version + 1) if table.feed else ():
         rewritten = step.full_refresh or step.back > 0
         faults += feeds.check(folder, at, schema, table, rewritten)
-    if not step.command and step.changed == 0 and table.strategy == "merge" and version != before:
+    if step.same and table.strategy == "merge" and version != before:
         faults.append(f"version {version} was made though nothing had changed")
     state.ended(version)
     line = f"v{version:<3} {len(state.rows):>4} rows  {files:>3} files"
