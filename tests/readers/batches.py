@@ -121,6 +121,7 @@ TABLES = [
         ],
         grown=[("mark", pa.float64())],
         partition_by=("kind", "day"),
+        delete_when="gone",
         values={"kind": ["news", "sport"], "day": [dt.date(2024, 2, 28 + i) for i in range(2)]},
         feed=("delta-rs", "chdb"),
     ),
