@@ -107,14 +107,41 @@ pub(super) async fn is_proven(
         }))
 }
 
-/// Looks at all rows of a table, in one scan: its key, where `key` names columns, and its constraints.
-pub(super) async fn check(
+/// Refuses rows that do not fulfil a constraint.
+pub(super) async fn check_constraints(
     context: &SessionContext,
     rows: Arc<dyn TableProvider>,
-    key: &[String],
     constraints: &[Constraint],
 ) -> Result<(), Error> {
-    check_rows(context, rows, key, constraints, Holder::Table).await
+    if constraints.is_empty() {
+        return Ok(());
+    }
+    let frame = context.read_table(rows).map_err(engine)?;
+    let mut counted = Vec::with_capacity(constraints.len());
+    let mut broken = Vec::with_capacity(constraints.len());
+    for (at, constraint) in constraints.iter().enumerate() {
+        let condition = constraint.rule.broken(context, &frame)?;
+        let one = when(condition.clone(), lit(1_i64)).otherwise(lit(0_i64));
+        counted.push(sum(one.map_err(engine)?).alias(format!("broken {at}")));
+        broken.push(condition);
+    }
+    let totals = frame
+        .clone()
+        .aggregate(Vec::new(), counted)
+        .map_err(engine)?;
+    let totals = totals.collect().await.map_err(engine)?;
+    for (at, (constraint, condition)) in constraints.iter().zip(broken).enumerate() {
+        let found = number(&totals, at);
+        if found > 0 {
+            let sample = frame.filter(condition).map_err(engine)?;
+            return Err(Error::Constraint {
+                name: constraint.name.clone(),
+                rows: found,
+                samples: samples(sample).await?,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses rows whose key has a NULL, and keys that two rows share.
@@ -124,57 +151,30 @@ pub(super) async fn check_key(
     key: &[String],
     holder: Holder,
 ) -> Result<(), Error> {
-    check_rows(context, rows, key, &[], holder).await
-}
-
-async fn check_rows(
-    context: &SessionContext,
-    rows: Arc<dyn TableProvider>,
-    key: &[String],
-    constraints: &[Constraint],
-    holder: Holder,
-) -> Result<(), Error> {
-    if key.is_empty() && constraints.is_empty() {
+    if key.is_empty() {
         return Ok(());
     }
     let frame = context.read_table(rows).map_err(engine)?;
-    let only = |condition: Expr, value: Expr| when(condition, value).otherwise(lit(0_i64));
-    let mut broken = Vec::with_capacity(constraints.len());
-    for constraint in constraints {
-        broken.push(constraint.rule.broken(context, &frame)?);
-    }
-    let name = |at: usize| format!("__refx_broken_{at}");
-    let mut counted = vec![count(lit(1_i64)).alias(ROWS)];
-    for (at, condition) in broken.iter().enumerate() {
-        let one = only(condition.clone(), lit(1_i64)).map_err(engine)?;
-        counted.push(sum(one).alias(name(at)));
-    }
     let groups = frame
         .clone()
-        .aggregate(columns(key), counted)
+        .aggregate(columns(key), vec![count(lit(1_i64)).alias(ROWS)])
         .map_err(engine)?;
     let is_null = any_null(key);
     let per_key = Expr::Column(Column::new_unqualified(ROWS));
     let twice = any_null(key)
         .is_not_true()
         .and(per_key.clone().gt(lit(1_i64)));
-    let twice = match key.is_empty() {
-        true => lit(false),
-        false => twice,
-    };
-    let mut totals = vec![
-        sum(only(is_null.clone(), per_key.clone()).map_err(engine)?).alias("nulls"),
-        sum(only(twice.clone(), lit(1_i64)).map_err(engine)?).alias("keys"),
-        sum(only(twice.clone(), per_key).map_err(engine)?).alias("rows"),
-    ];
-    let fixed = totals.len();
-    totals.extend((0..broken.len()).map(|at| {
-        let column = Expr::Column(Column::new_unqualified(name(at)));
-        sum(column).alias(name(at))
-    }));
+    let only = |condition: Expr, value: Expr| when(condition, value).otherwise(lit(0_i64));
     let totals = groups
         .clone()
-        .aggregate(Vec::new(), totals)
+        .aggregate(
+            Vec::new(),
+            vec![
+                sum(only(is_null.clone(), per_key.clone()).map_err(engine)?).alias("nulls"),
+                sum(only(twice.clone(), lit(1_i64)).map_err(engine)?).alias("keys"),
+                sum(only(twice.clone(), per_key).map_err(engine)?).alias("rows"),
+            ],
+        )
         .map_err(engine)?;
     let totals = totals.collect().await.map_err(engine)?;
     let (nulls, keys, duplicates) = (number(&totals, 0), number(&totals, 1), number(&totals, 2));
@@ -188,23 +188,51 @@ async fn check_rows(
         });
     }
     if keys > 0 {
+        let twice = groups.filter(twice).map_err(engine)?;
         return Err(Error::DuplicateKey {
             key: quoted(key),
             keys,
             rows: duplicates,
-            samples: duplicated(context, frame, groups.filter(twice).map_err(engine)?, key).await?,
+            samples: duplicated(context, frame, twice, key).await?,
             holder,
         });
     }
-    for (at, (constraint, condition)) in constraints.iter().zip(broken).enumerate() {
-        let found = number(&totals, fixed + at);
+    Ok(())
+}
+
+/// Refuses empty text in a column that the table is partitioned by: Delta cannot tell it from NULL.
+pub(super) async fn check_partition_values(rows: DataFrame, by: &[String]) -> Result<(), Error> {
+    use datafusion::arrow::datatypes::DataType;
+    let is_text = |column: &&String| {
+        let field = rows.schema().field_with_unqualified_name(column);
+        field.is_ok_and(|field| *field.data_type() == DataType::Utf8)
+    };
+    let columns: Vec<&String> = by.iter().filter(is_text).collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    let mut counted = Vec::with_capacity(columns.len());
+    for column in &columns {
+        let empty = Expr::Column(Column::new_unqualified(*column)).eq(lit(""));
+        let one = when(empty, lit(1_i64)).otherwise(lit(0_i64));
+        counted.push(sum(one.map_err(engine)?).alias(*column));
+    }
+    let totals = rows.aggregate(Vec::new(), counted).map_err(engine)?;
+    let totals = totals.collect().await.map_err(engine)?;
+    for (at, column) in columns.into_iter().enumerate() {
+        let found = number(&totals, at);
         if found > 0 {
-            let sample = frame.clone().filter(condition).map_err(engine)?;
-            return Err(Error::Constraint {
-                name: constraint.name.clone(),
-                rows: found,
-                samples: samples(sample).await?,
-            });
+            let rows = if found == 1 { "row has" } else { "rows have" };
+            return Err(Error::schema(
+                column,
+                format!(
+                    "{found} {rows} empty text in `{column}`, which the table is partitioned by"
+                ),
+                format!(
+                    "Delta takes it for NULL there: write `nullif({column}, '')`, or a word of \
+                     your own"
+                ),
+            ));
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::inspect::{schema, snapshot};
 use super::schema::same_columns;
 use super::write::{Applied, Change, files};
-use super::{Counts, Error, Merge, audit, compare, merge};
+use super::{Counts, Error, Merge, Write, audit, compare, merge};
 use crate::engine;
 
 /// The first version of a table.
@@ -22,7 +22,13 @@ pub(super) async fn create(change: &Change<'_>, empty: DeltaTable) -> Result<App
     if let Some(path) = change.location().path() {
         std::fs::create_dir_all(&path).map_err(|e| Error::io(&change.location().shown(), &e))?;
     }
-    let configuration = change.write.configuration.iter();
+    let Write {
+        defaults,
+        configuration,
+        ..
+    } = change.write;
+    // The later of two values of one name is taken.
+    let configuration = defaults.iter().chain(configuration);
     let configuration = configuration.map(|(name, value)| (name.clone(), Some(value.clone())));
     let table = builder(change, WriteBuilder::new(empty.log_store(), None))?
         .with_save_mode(SaveMode::ErrorIfExists)
@@ -236,7 +242,7 @@ async fn touched(rows: DataFrame, by: &[String]) -> Result<Option<Expr>, Error> 
 }
 
 /// The partition columns in the spelling of the rows.
-fn partition_by(change: &Change<'_>) -> Result<Vec<String>, Error> {
+pub(super) fn partition_by(change: &Change<'_>) -> Result<Vec<String>, Error> {
     let fields = change.fit.schema.fields();
     let columns = change.write.partition_by.iter().map(|name| {
         let field = fields

@@ -93,8 +93,10 @@ pub struct Write {
     pub on_duplicate_key: OnDuplicateKey,
     /// A column that the table has and the query need not give.
     pub own_column: Option<OwnColumn>,
-    /// Table properties: `delta.enableChangeDataFeed`.
+    /// Table properties: `delta.appendOnly`.
     pub configuration: BTreeMap<String, String>,
+    /// Table properties of a table that is made; one that is there keeps its own.
+    pub defaults: BTreeMap<String, String>,
     /// What every row of the table has to fulfil.
     pub constraints: Vec<Constraint>,
     /// Rides in the commit: run id, model, fingerprint, inputs.
@@ -116,6 +118,7 @@ impl Write {
             partition_by: Vec::new(),
             on_schema_change: OnSchemaChange::default(),
             configuration: BTreeMap::new(),
+            defaults: BTreeMap::new(),
             constraints: Vec::new(),
             commit_info: BTreeMap::new(),
             transaction: None,
@@ -338,18 +341,30 @@ pub(super) struct Applied {
 impl Change<'_> {
     /// Writes the files, looks at the table that they make, and publishes it.
     async fn land(&self, begun: &Begun, audit: &dyn Audit) -> Result<Commit, Error> {
+        let rebuilt = matches!(self.write.action, Action::Overwrite { .. });
+        if let Some(table) = &begun.table
+            && !self.proven
+            && !rebuilt
+        {
+            // Another tool wrote it. A merge keeps a key that holds; it cannot make one.
+            let rows = scan(self.session, table, self.location())?;
+            audit::check_key(&self.context, rows, &self.fit.key, Holder::Table).await?;
+        }
+        let by = match &begun.table {
+            Some(table) if !rebuilt => {
+                let present = snapshot(table, self.location())?;
+                present.metadata().partition_columns().to_vec()
+            }
+            _ => replace::partition_by(self)?,
+        };
+        audit::check_partition_values(self.rows()?, &by).await?;
         let applied = self.apply(begun).await?;
         let candidate = Candidate {
             location: self.location(),
             table: applied.table,
         };
-        let rebuilt = matches!(self.write.action, Action::Overwrite { .. });
-        let key: &[String] = match self.proven || rebuilt {
-            true => &[],
-            false => &self.fit.key,
-        };
         let rows = candidate.table(self.session)?;
-        audit::check(&self.context, rows, key, &self.write.constraints).await?;
+        audit::check_constraints(&self.context, rows, &self.write.constraints).await?;
         if !audit.passes(&candidate).await {
             return Err(Error::Held);
         }

@@ -36,6 +36,10 @@ pub(super) fn write(
     // A table that is built anew has the column as well.
     write.own_column = OwnColumn::of(&value(&model.config.on_missing));
     write.configuration = properties(model);
+    if !model.primary_key.is_empty() {
+        // A table of another tool is not raised to a protocol that its owner did not ask for.
+        write.defaults = BTreeMap::from([(FEED.to_owned(), true.to_string())]);
+    }
     write.constraints = constraints(model);
     write.commit_info = landing::commit_info(job, node);
     let once = adds_up(&write.action);
@@ -157,16 +161,12 @@ fn value<T: Clone + Default>(setting: &Option<Spanned<T>>) -> T {
         .unwrap_or_default()
 }
 
+const FEED: &str = "delta.enableChangeDataFeed";
+
 /// The properties of the table. What the steward writes there himself stands.
 fn properties(model: &Model) -> BTreeMap<String, String> {
-    const FEED: &str = "delta.enableChangeDataFeed";
-    let asked = model
-        .config
-        .change_data_feed
-        .as_ref()
-        .map(|feed| feed.value);
-    let feed = asked.unwrap_or(!model.primary_key.is_empty());
-    let feed = (feed || asked.is_some()).then(|| (FEED.to_owned(), feed.to_string()));
+    let feed = model.config.change_data_feed.as_ref();
+    let feed = feed.map(|feed| (FEED.to_owned(), feed.value.to_string()));
     let properties = model.config.table_properties.iter().flatten();
     let properties = properties.map(|(name, value)| (name.clone(), value.to_string()));
     feed.into_iter().chain(properties).collect()

@@ -679,8 +679,11 @@ async fn a_restore_finds_the_version_of_an_instant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_cannot_come_back_is_refused() {
     let place = Place::new();
-    place.append("(1, 'a'), (1, 'b'), (null, 'c')").await;
-    place.append("(2, 'd')").await;
+    for rows in ["(1, 'a'), (1, 'b'), (null, 'c')", "(2, 'd')"] {
+        // As another tool writes, which knows of no key.
+        let write = Write::new(place.location(), Action::Append { key: None });
+        place.write_as(&pairs(rows), write).await;
+    }
     let key = Action::Overwrite {
         key: PrimaryKey::new(["id"]),
     };

@@ -271,3 +271,25 @@ async fn an_interval_is_applied_once_until_it_is_taken_back() {
     let again = place.write_as(THREE, append(true)).await.unwrap();
     assert_eq!((again.version, again.repeats), (Some(4), None));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_text_is_no_name_of_a_partition() {
+    let place = Place::new();
+    let mut write = Write::new(place.location(), merge_on(&["id"]));
+    write.partition_by = vec!["kind".to_owned()];
+    let rows = |kind: &str| format!("select 1 as id, {kind} as kind");
+    for _ in 0..2 {
+        let refused = place
+            .write_as(&rows("''"), write.clone())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "1 row has empty text in `kind`, which the table is partitioned by"
+        );
+        place
+            .write_as(&rows("nullif('', '')"), write.clone())
+            .await
+            .unwrap();
+    }
+}
