@@ -173,7 +173,8 @@ async fn conditions_that_deltalake_has_no_text_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_that_do_not_fit_are_told_before_anything_runs() {
     let place = Place::new();
-    let tries: &[(&str, &dyn Fn(&mut Merge))] = &[
+    type Try<'a> = (&'a str, &'a dyn Fn(&mut Merge));
+    let tries: &[Try<'_>] = &[
         (
             "`update_when`: it names `bt`, which the model does not select / did you mean `at`?",
             &|merge| merge.update_when = Some("source.bt > target.at".into()),
