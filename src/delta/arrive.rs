@@ -8,9 +8,9 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBu
 
 use super::rules::null;
 use super::schema::named;
+use super::sides::offered;
 use super::write::Write;
 use super::{Error, PrimaryKey};
-use crate::diagnostic::closest;
 use crate::engine::{Plan, sql_type};
 use crate::project::config::{OnDuplicateKey, OnMissing};
 
@@ -121,7 +121,7 @@ fn one_each(plan: &Plan, key: &PrimaryKey, by: &str, first: bool) -> Result<Plan
         return Err(Error::Rule {
             setting: "on_duplicate_key",
             message: format!("it names `{by}`, which the model does not select"),
-            help: closest(by, names).map(|name| format!("did you mean `{name}`?")),
+            help: Some(offered(by, names)),
         });
     };
     if !is_sortable(by.data_type()) {
@@ -132,7 +132,7 @@ fn one_each(plan: &Plan, key: &PrimaryKey, by: &str, first: bool) -> Result<Plan
                 by.name(),
                 sql_type(by.data_type())
             ),
-            help: None,
+            help: Some("name a column of numbers, texts or instants".to_owned()),
         });
     }
     let key: Vec<&str> = key.iter().map(|field| field.name().as_str()).collect();

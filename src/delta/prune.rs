@@ -11,7 +11,7 @@ use deltalake::delta_datafusion::expr::fmt_expr_to_sql;
 use super::compare::{join, target};
 use super::rules::Rules;
 use super::schema::{Fit, named};
-use super::sides::refused;
+use super::sides::offered;
 use super::write::Change;
 use super::{Error, Merge};
 use crate::engine::{self, sql_type};
@@ -75,8 +75,7 @@ pub(super) fn columns(merge: &Merge, fit: &Fit, present: &Schema) -> Result<Vec<
             return Err(Error::Rule {
                 setting: "prune_by",
                 message: format!("the table has no column `{name}`"),
-                help: crate::diagnostic::closest(name, names)
-                    .map(|name| format!("did you mean `{name}`?")),
+                help: Some(offered(name, names)),
             });
         };
         let data_type = field.data_type();
@@ -92,7 +91,11 @@ pub(super) fn columns(merge: &Merge, fit: &Fit, present: &Schema) -> Result<Vec<
                 field.name(),
                 sql_type(data_type)
             );
-            return Err(refused("prune_by", message));
+            return Err(Error::Rule {
+                setting: "prune_by",
+                message,
+                help: Some("name a column of dates, instants, whole numbers or texts".to_owned()),
+            });
         }
         if !columns.contains(field.name()) {
             columns.push(field.name().clone());

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, cast, lit, when};
 
 use super::compare::{differs, source, target};
 use super::schema::{Fit, named};
-use super::sides::{Assignment, Over, Sides, refused};
+use super::sides::{Assignment, Over, Sides, offered, refused};
 use super::{Error, Merge, UpdateColumns};
 use crate::engine::{self, sql_type};
 use crate::project::config::{ColumnRule, OnMissing};
@@ -151,8 +151,7 @@ fn columns(
                     "it names `{}`, which the model does not select",
                     column.value
                 ),
-                help: crate::diagnostic::closest(&column.value, names.iter().map(String::as_str))
-                    .map(|name| format!("did you mean `{name}`?")),
+                help: Some(offered(&column.value, names.iter().map(String::as_str))),
             });
         }
     }
@@ -220,10 +219,13 @@ fn value(field: &Field, rule: &ColumnRule, sides: &Sides) -> Result<Expr, Error>
 
 fn unfit(field: &Field, rule: &str, why: &str) -> Error {
     let (name, of) = (field.name(), sql_type(field.data_type()));
-    refused(
-        "on_match",
-        format!("`{rule}` of `{name}` is not possible: a value of type {of} {why}"),
-    )
+    Error::Rule {
+        setting: "on_match",
+        message: format!("`{rule}` of `{name}` is not possible: a value of type {of} {why}"),
+        help: Some(format!(
+            "choose `replace`, `keep` or `coalesce`, or write `{{sql: \"…\"}}` for `{name}`"
+        )),
+    }
 }
 
 /// Whether values of a type are greater and less than each other.

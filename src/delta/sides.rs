@@ -190,7 +190,7 @@ impl Sides {
         Err(Error::Rule {
             setting,
             message: format!("it names `{written}`, which {of}"),
-            help: closest(written, names).map(|name| format!("did you mean `{name}`?")),
+            help: Some(offered(written, names)),
         })
     }
 
@@ -258,8 +258,11 @@ impl Naming<'_> {
             true => Ok(()),
             false => {
                 let other = if side == SOURCE { TARGET } else { SOURCE };
-                let message = format!("it speaks of `{side}`, and there is only `{other}`");
-                Err(refused(self.setting, message))
+                Err(Error::Rule {
+                    setting: self.setting,
+                    message: format!("it speaks of `{side}`, and there is only `{other}`"),
+                    help: Some(format!("write `{other}.` before its columns, or nothing")),
+                })
             }
         }
     }
@@ -360,7 +363,25 @@ fn told(setting: &'static str, error: DataFusionError) -> Error {
     Error::Rule {
         setting,
         message: error.message.clone(),
-        help: error.help.clone(),
+        help: error.help.clone().or_else(|| {
+            let example = "such as `source.updated_at > target.updated_at`";
+            (error.kind == engine::Kind::Syntax).then(|| format!("write it in SQL, {example}"))
+        }),
+    }
+}
+
+/// The nearest of the names, or all of them where none is near.
+pub(super) fn offered<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 10;
+    let names: Vec<&str> = names.collect();
+    if let Some(name) = closest(written, names.iter().copied()) {
+        return format!("did you mean `{name}`?");
+    }
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`"));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => format!("the columns are {shown}"),
+        Some(more) => format!("the columns are {shown} and {more} more"),
     }
 }
 

@@ -46,6 +46,7 @@ impl PrimaryKey {
 
 /// What a write does with the rows that are there. Each makes the table if there is none.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a step makes one, and lends it")]
 pub enum Action {
     /// The query's rows are the table, columns and partitions included.
     Overwrite { key: Option<PrimaryKey> },

@@ -131,6 +131,9 @@ impl Builder<'_> {
             self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
         let key = primary_key.as_deref().unwrap_or_default();
         merging::settle(&mut config, key, &materialization, &mut diagnostics);
+        if parsed.calls.incremental {
+            merging::partial(&config, &mut diagnostics);
+        }
         let relation = self.relation_of(
             &common,
             config.schema.as_ref(),

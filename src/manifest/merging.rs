@@ -36,44 +36,49 @@ pub(super) fn settle(
 }
 
 fn names_of_dbt(config: &mut ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
+    let condition = config.matched_condition.take();
     fold(
         ("update_when", &mut config.update_when),
-        ("matched_condition", config.matched_condition.take()),
-        diagnostics,
-    );
-    fold(
-        ("insert_when", &mut config.insert_when),
-        ("not_matched_condition", config.not_matched_condition.take()),
+        ("matched_condition", condition, "the same"),
         diagnostics,
     );
     let asked = |flag: Option<Spanned<bool>>| flag.filter(|flag| flag.value);
-    let never = asked(config.skip_not_matched_step.take()).map(|flag| Spanned {
-        value: "false".to_owned(),
-        span: flag.span,
-    });
+    let skips_inserts = asked(config.skip_not_matched_step.take());
+    let condition = config.not_matched_condition.take();
+    let (name, condition, meaning) = match skips_inserts {
+        // In dbt the step is skipped, whatever its condition.
+        Some(flag) => (
+            "skip_not_matched_step",
+            Some(flag.with("false".to_owned())),
+            "`false`",
+        ),
+        None => ("not_matched_condition", condition, "the same"),
+    };
     fold(
         ("insert_when", &mut config.insert_when),
-        ("skip_not_matched_step", never),
+        (name, condition, meaning),
         diagnostics,
     );
-    let keep = asked(config.skip_matched_step.take()).map(|flag| Spanned {
-        value: OnMatch {
+    if let Some(flag) = asked(config.skip_matched_step.take()) {
+        config.merge_update_columns = None;
+        config.merge_exclude_columns = None;
+        let keep = OnMatch {
             others: ColumnRule::Keep,
             columns: Vec::new(),
-        },
-        span: flag.span,
-    });
-    fold(
-        ("on_match", &mut config.on_match),
-        ("skip_matched_step", keep),
-        diagnostics,
-    );
+        };
+        fold(
+            ("on_match", &mut config.on_match),
+            (
+                "skip_matched_step",
+                Some(flag.with(keep)),
+                "`on_match: keep`",
+            ),
+            diagnostics,
+        );
+    }
     let action = config.not_matched_by_source_action.take();
     let action = action.and_then(|action| match OnMissing::of_action(&action.value) {
-        Some(value) => Some(Spanned {
-            value,
-            span: action.span,
-        }),
+        Some(value) => Some(action.with(value)),
         None => {
             let message = format!("`{}` is no action on missing rows", action.value);
             diagnostics.push(
@@ -85,7 +90,7 @@ fn names_of_dbt(config: &mut ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
     });
     fold(
         ("on_missing", &mut config.on_missing),
-        ("not_matched_by_source_action", action),
+        ("not_matched_by_source_action", action, "the same"),
         diagnostics,
     );
     if config.on_schema_change.is_none() {
@@ -100,7 +105,7 @@ fn names_of_dbt(config: &mut ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
 /// Takes over what dbt's name says; two that differ are an error, and refx's own stands.
 fn fold<T: PartialEq>(
     (ours, setting): (&str, &mut Option<Spanned<T>>),
-    (theirs, value): (&str, Option<Spanned<T>>),
+    (theirs, value, meaning): (&str, Option<Spanned<T>>, &str),
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     match (&setting, value) {
@@ -111,11 +116,28 @@ fn fold<T: PartialEq>(
                 &value.span,
             )
             .related(known.span.clone(), format!("`{ours}` is set here"))
-            .help(format!(
-                "keep one of them: `{theirs}` is another name of `{ours}`"
-            )),
+            .help(format!("keep one of them: `{theirs}` means {meaning}")),
         ),
         (Some(_), _) => {}
+    }
+}
+
+/// Warns where rows may be missing only because the increment leaves them out.
+pub(super) fn partial(config: &ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
+    let missing = config.on_missing.as_ref();
+    if let Some(missing) = missing.filter(|missing| missing.value != OnMissing::Keep)
+        && config.not_matched_by_source_condition.is_none()
+    {
+        let message = "`on_missing` needs all rows, and the model asks `is_incremental()`";
+        diagnostics.push(
+            Diagnostic::warning(Code::InvalidConfig, message)
+                .at(missing.span.clone())
+                .note("a row that the increment leaves out counts as missing")
+                .help(
+                    "give all rows in each run, or say with `not_matched_by_source_condition` \
+                     which rows the increment stands for",
+                ),
+        );
     }
 }
 

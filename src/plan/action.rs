@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{Materialization, Model, Node, Strategy, TestKind};
+use crate::project::config::OnMissing;
 
 use super::{Facts, Options};
 
@@ -110,7 +111,11 @@ fn decide_model(model: &Model, facts: Option<&Facts>, options: Options) -> (Acti
     let (action, mut reason) = match strategy {
         Strategy::Merge => (
             Action::Merge,
-            format!("rows merge on {}", list(&model.primary_key)),
+            format!(
+                "rows merge on {}{}",
+                list(&model.primary_key),
+                missing(model)
+            ),
         ),
         Strategy::Append => (Action::Append, "rows are added".to_string()),
         Strategy::DeleteInsert => (
@@ -130,6 +135,18 @@ fn decide_model(model: &Model, facts: Option<&Facts>, options: Options) -> (Acti
         reason.push_str(&format!("; its code changed since version {version}"));
     }
     (action, reason)
+}
+
+/// What a merge does with rows that its query no longer gives.
+fn missing(model: &Model) -> String {
+    let missing = model.config.on_missing.as_ref();
+    match missing.map(|missing| &missing.value) {
+        None | Some(OnMissing::Keep) => String::new(),
+        Some(OnMissing::Delete) => "; missing rows are deleted".to_string(),
+        Some(OnMissing::Flag(column)) => format!("; missing rows are flagged in `{column}`"),
+        Some(OnMissing::ExpireAfter(days)) => format!("; missing rows expire after {days} days"),
+        Some(OnMissing::Set(_)) => "; missing rows are updated".to_string(),
+    }
 }
 
 fn list(names: &[String]) -> String {

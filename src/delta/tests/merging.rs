@@ -173,7 +173,8 @@ async fn conditions_that_deltalake_has_no_text_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_that_do_not_fit_are_told_before_anything_runs() {
     let place = Place::new();
-    let tries: &[(&str, &dyn Fn(&mut Merge))] = &[
+    type Try<'a> = (&'a str, &'a dyn Fn(&mut Merge));
+    let tries: &[Try<'_>] = &[
         (
             "`update_when`: it names `bt`, which the model does not select / did you mean `at`?",
             &|merge| merge.update_when = Some("source.bt > target.at".into()),
@@ -183,30 +184,31 @@ async fn rules_that_do_not_fit_are_told_before_anything_runs() {
             &|merge| merge.update_when = Some("at > 1".into()),
         ),
         (
-            "`delete_when`: it speaks of `target`, and there is only `source`",
+            "`delete_when`: it speaks of `target`, and there is only `source` / write `source.` before its columns, or nothing",
             &|merge| merge.delete_when = Some("target.at > 1".into()),
         ),
         (
-            "`insert_when`: `at + 1` is of type bigint, and no condition",
+            "`insert_when`: `at + 1` is of type bigint, and no condition / compare it with something: `… > 0`, `… is not null`",
             &|merge| merge.insert_when = Some("at + 1".into()),
         ),
         (
-            "`on_match`: it names `wrong`, which the model does not select",
+            "`on_match`: it names `wrong`, which the model does not select / the columns are `id`, `v`, `at`, `l`, `f`",
             &|merge| merge.on_match = rules(&[("wrong", ColumnRule::Min)]),
         ),
         (
-            "`on_match`: `sum` of `v` is not possible: a value of type varchar cannot be added up",
+            "`on_match`: `sum` of `v` is not possible: a value of type varchar cannot be added up / choose `replace`, `keep` or `coalesce`, or write `{sql: \"…\"}` for `v`",
             &|merge| merge.on_match = rules(&[("v", ColumnRule::Sum)]),
         ),
         (
-            "`on_match`: `min` of `l` is not possible: a value of type bigint[] has no order",
+            "`on_match`: `min` of `l` is not possible: a value of type bigint[] has no order / choose `replace`, `keep` or `coalesce`, or write `{sql: \"…\"}` for `l`",
             &|merge| merge.on_match = rules(&[("l", ColumnRule::Min)]),
         ),
-        ("`prune_by`: the table has no column `day`", &|merge| {
-            merge.prune_by = vec!["day".into()]
-        }),
         (
-            "`prune_by`: `f` is of type double, by whose values files are not told apart",
+            "`prune_by`: the table has no column `day` / the columns are `id`, `v`, `at`, `l`, `f`",
+            &|merge| merge.prune_by = vec!["day".into()],
+        ),
+        (
+            "`prune_by`: `f` is of type double, by whose values files are not told apart / name a column of dates, instants, whole numbers or texts",
             &|merge| merge.prune_by = vec!["F".into()],
         ),
     ];

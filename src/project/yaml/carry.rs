@@ -20,6 +20,16 @@ pub struct Spanned<T> {
     pub span: Span,
 }
 
+impl<T> Spanned<T> {
+    /// Another value at the same place.
+    pub fn with<U>(self, value: U) -> Spanned<U> {
+        Spanned {
+            value,
+            span: self.span,
+        }
+    }
+}
+
 impl<T> Deref for Spanned<T> {
     type Target = T;
 
