@@ -83,6 +83,7 @@ class Fill:
         self.warehouse = disk.folder / "warehouse"
         self.before = context.folder / f"before{day}"
         self.artifacts = disk.folder / "refx" if artifacts_too else context.folder / "refx"
+        self.connection = duckdb_connection()
         self.wrong = []
         self.counts = dict.fromkeys(("levels", "refused", "untouched", "partly", "done", "errors"), 0)
 
@@ -160,7 +161,7 @@ class Fill:
             return 0
         try:
             rows = read(folder, TABLES[name])
-            again = read_by_duckdb(duckdb_connection(), folder, TABLES[name])
+            again = read_by_duckdb(self.connection, folder, TABLES[name])
         except Exception as error:
             self.wrong.append(f"{told}: {name} cannot be read: {one_line(error)}")
             return -1

@@ -21,14 +21,23 @@ def by_deltalake(folder: Path, columns):
     return table.version(), rows_of(table.to_pyarrow_table(), columns)
 
 
-def by_duckdb(connection):
-    # DuckDB does not tell the version: it lies between the newest before and after, which are told.
-    return lambda folder, columns: (None, read_by_duckdb(connection, folder, columns))
+class ByDuckdb:
+    """DuckDB does not tell the version: it lies between the newest before and after, which are told."""
+
+    def __init__(self):
+        self.readings = 0
+
+    def __call__(self, folder: Path, columns):
+        # Its extension keeps what it has read of a log for as long as the connection lives.
+        if self.readings % 200 == 0:
+            self.connection = duckdb_connection()
+        self.readings += 1
+        return None, read_by_duckdb(self.connection, folder, columns)
 
 
 def main():
     engine, warehouse = sys.argv[1], Path(sys.argv[2])
-    reader = by_deltalake if engine == "deltalake" else by_duckdb(duckdb_connection())
+    reader = by_deltalake if engine == "deltalake" else ByDuckdb()
     while True:
         for name, columns in TABLES.items():
             folder = warehouse / name

@@ -12,6 +12,7 @@ import argparse
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import textwrap
@@ -47,6 +48,8 @@ def main() -> int:
     binary = arguments.refx or built()
     if binary is None or not binary.is_file():
         return refuse(f"no refx at {binary or 'target/'}: build it, or name it with --refx")
+    # Ended from outside, a run still takes its folders and its small disk away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     size = "full" if arguments.full else "short"
     print(f"{size} run, seed {arguments.seed}")
     lines, violations, left_out = [], [], []

@@ -17,8 +17,8 @@ from tables import check_latest, duckdb_connection, latest, one_line, read_by_du
 
 DAYS = 9
 CHECKPOINT = 5
-# A merge that reads itself, a table that is replaced, and appended rows.
-DAMAGED = {"short": ("totals",), "full": ("totals", "profiles", "countries", "day_counts")}
+# A merge that reads itself; then a table that is replaced, and appended rows.
+DAMAGED = {"short": ("totals",), "full": ("totals", "countries", "day_counts")}
 
 
 def emptied(file: Path):
@@ -69,6 +69,7 @@ class Torn:
         self.baseline = context.folder / "baseline"
         self.wrong = []
         self.counts = Counter()
+        self.connection = duckdb_connection()
 
     def build(self):
         return self.context.refx.run(self.daily.root, "build", REFX_WAREHOUSE=str(self.warehouse))
@@ -87,7 +88,7 @@ class Torn:
         for name in DAMAGED[self.context.size]:
             for short_log in (False, True):
                 for kind, file in self.files(name, short_log):
-                    for way in self.ways(kind):
+                    for way in self.ways(name, kind):
                         self.damage(name, short_log, kind, file, way)
                         self.context.progress(f"torn {self.counts['tried']}")
         counts = self.counts
@@ -97,8 +98,10 @@ class Torn:
         )
         return counts["tried"], self.wrong, notes
 
-    def ways(self, kind):
-        return WAYS if self.context.size == "full" else SHORT_WAYS.get(kind, (cut,))
+    def ways(self, name, kind):
+        """All of them for one table; the others differ from it in what they read, and not in how."""
+        every = self.context.size == "full" and name == "totals"
+        return WAYS if every else SHORT_WAYS.get(kind, (cut,))
 
     def files(self, name, short_log):
         """One file of each kind, relative to the table."""
@@ -158,7 +161,7 @@ class Torn:
 
     def by_duckdb(self, told, folder, name):
         try:
-            rows = read_by_duckdb(duckdb_connection(), folder, TABLES[name])
+            rows = read_by_duckdb(self.connection, folder, TABLES[name])
         except Exception as error:
             self.wrong.append(f"{told}: built on top: DuckDB cannot read it: {one_line(error)}")
             return
