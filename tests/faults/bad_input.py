@@ -148,17 +148,17 @@ def run(context):
         defect = answer.defect()
         if defect:
             wrong.append(f"--seed {context.seed} --case {case} ({kind}: {'; '.join(done)}): {defect}")
+        counts["caught"] += answer.caught > 0
         counts[kind, "defect" if defect else "error" if answer.code else "harmless"] += 1
         if context.case is not None:
             print(f"case {case}, {kind}: {'; '.join(done)}\n{answer.text}exit {answer.code}")
         shutil.rmtree(root, ignore_errors=True)
         context.progress(f"bad-input {case}")
     notes = "; ".join(
-        f"{sum(n for (of, _), n in counts.items() if of == kind)} {kind}s: {counts[kind, 'error']} told with an error,"
-        f" {counts[kind, 'harmless']} harmless"
+        f"malformed {kind}s: {counts[kind, 'error']} told with an error, {counts[kind, 'harmless']} harmless"
         for kind in ("project", "data file")
     )
-    return len(cases), wrong, f"{notes}; no panic, no hang ({len(wrong)} exceptions)"
+    return len(cases), wrong, f"{notes}; in {counts['caught']} a library panicked, which was told as an error of the step"
 
 
 def copy(context, base, name):

@@ -19,6 +19,11 @@ class LeftOut(Exception):
 # What no user may ever read.
 DEFECTS = re.compile(r"panicked at|defect of refx|a defect of its own|stack overflow|stack backtrace|SIGABRT")
 
+# What the panic hook prints where RUST_BACKTRACE is set, of code that is not refx's own.
+OF_A_LIBRARY = re.compile(
+    r"\n?thread '[^']*' \(\d+\) panicked at (?:[^\n]*/(?:registry|git)/|/rustc/)[^\n]*:\n[^\n]*\n(?:note: [^\n]*\n)?"
+)
+
 
 @dataclass
 class Answer:
@@ -26,6 +31,9 @@ class Answer:
 
     code: int | None
     text: str
+    # Panics of libraries, on bytes that they trust: caught, they are the error of a step. What the
+    # panic hook printed of them is taken out of the text, which is what a user would read without it.
+    caught: int = 0
 
     def defect(self) -> str | None:
         """What is wrong with any answer, whatever was asked."""
@@ -93,4 +101,5 @@ def finish(process: subprocess.Popen, timeout: float = TIMEOUT) -> Answer:
         process.kill()
         output, _ = process.communicate()
         code = None
-    return Answer(code, output.decode("utf-8", "replace"))
+    text, caught = OF_A_LIBRARY.subn("", output.decode("utf-8", "replace"))
+    return Answer(code, text, caught)

@@ -367,7 +367,10 @@ fn a_chain_without_end() {
         );
     }
     let branches = "{% elif 0 %}".repeat(1_001);
-    let diagnostic = fails(&Project::new(), &format!("{{% if 0 %}}{branches}{{% endif %}}"));
+    let diagnostic = fails(
+        &Project::new(),
+        &format!("{{% if 0 %}}{branches}{{% endif %}}"),
+    );
     assert_eq!(diagnostic.message, "more than 1000 `elif` follow one `if`");
 
     // Values side by side are no chain.
