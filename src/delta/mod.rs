@@ -16,6 +16,7 @@
 
 mod audit;
 mod compare;
+mod damage;
 mod error;
 mod inspect;
 mod location;

@@ -14,7 +14,7 @@ import fuzz_data
 import fuzz_text
 
 # Of projects and of data files each.
-CASES = {"short": 20, "full": 200}
+CASES = {"short": 12, "full": 200}
 # A length that a file invents must not take the machine down with it: an allocation past this aborts,
 # and that is a violation.
 MEMORY = 8 << 30

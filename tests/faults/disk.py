@@ -19,7 +19,7 @@ from tables import broken_key, check_latest, duckdb_connection, latest, one_line
 PAGE = 4096
 SIZE = 6 << 20
 # Free pages when the build begins. A table of these takes about five: data, change data, log.
-LEVELS = {"short": (0, 1, 2, 4, 7, 12), "full": tuple(range(0, 90))}
+LEVELS = {"short": (0, 2, 5, 12), "full": tuple(range(0, 90))}
 NAMES_THE_DISK = re.compile(r"no (free )?space|disk", re.IGNORECASE)
 
 

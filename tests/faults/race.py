@@ -16,7 +16,7 @@ from deltalake.exceptions import DeltaError
 from binary import finish
 from tables import broken_key, check_change_feed, latest, one_line, read
 
-ROUNDS = {"short": 6, "full": 100}
+ROUNDS = {"short": 4, "full": 100}
 # The tables begin anew now and then: the first commit is raced for as well.
 ROUNDS_A_WAREHOUSE = 3
 ROWS = 150
