@@ -23,9 +23,22 @@ pub(super) async fn named(table: &DeltaTable, what: String) -> String {
     }
 }
 
+/// A version without a byte. deltalake takes it for one without changes: what it removed would be back,
+/// and keys with it that are there already.
+pub(super) async fn empty_version(table: &DeltaTable) -> Option<String> {
+    let store = table.log_store().object_store(None);
+    let log = Log::list(&store).await?;
+    let first = log.after_checkpoint();
+    let mut needed = log.commits.range(first..);
+    needed
+        .find(|(_, (_, size))| *size == 0)
+        .map(|(version, (path, _))| format!("`{}`, its version {version}, is empty", short(path)))
+}
+
 /// The names in a log.
 struct Log {
-    commits: BTreeMap<u64, Path>,
+    /// By version, with their sizes in bytes.
+    commits: BTreeMap<u64, (Path, u64)>,
     /// The newest checkpoint that the log has.
     checkpoint: Option<(u64, Path)>,
 }
@@ -47,7 +60,7 @@ impl Log {
                 continue;
             };
             if kind == "json" {
-                log.commits.insert(version, file.location);
+                log.commits.insert(version, (file.location, file.size));
             } else if kind.starts_with("checkpoint.")
                 && log
                     .checkpoint
@@ -58,6 +71,13 @@ impl Log {
             }
         }
         Some(log)
+    }
+
+    /// The first version that is read as a commit of its own.
+    fn after_checkpoint(&self) -> u64 {
+        self.checkpoint
+            .as_ref()
+            .map_or(0, |(version, _)| version + 1)
     }
 
     async fn broken(&self, store: &dyn ObjectStore) -> Option<String> {
@@ -76,12 +96,9 @@ impl Log {
         {
             return Some(format!("its checkpoint `{}` is torn", short(path)));
         }
-        let first = self
-            .checkpoint
-            .as_ref()
-            .map_or(0, |(version, _)| version + 1);
+        let first = self.after_checkpoint();
         let mut expected = first;
-        for (version, path) in self.commits.range(first..) {
+        for (version, (path, _)) in self.commits.range(first..) {
             if *version != expected {
                 return Some(format!("version {expected} is missing from its log"));
             }

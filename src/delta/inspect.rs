@@ -153,7 +153,10 @@ pub(super) async fn open(
         },
     };
     match loaded {
-        Ok(()) => Ok(Some(table)),
+        Ok(()) => match damage::empty_version(&table).await {
+            Some(what) => Err(corrupt(location, what)),
+            None => Ok(Some(table)),
+        },
         // The log is there, so what cannot be read of it is broken.
         Err(DeltaTableError::NotATable(_)) => Err(without_log(location)),
         Err(error) => match Error::from_delta(error, location) {
