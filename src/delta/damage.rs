@@ -97,12 +97,10 @@ impl Log {
             return Some(format!("its checkpoint `{}` is torn", short(path)));
         }
         let first = self.after_checkpoint();
-        let mut expected = first;
-        for (version, (path, _)) in self.commits.range(first..) {
+        for (expected, (version, (path, _))) in (first..).zip(self.commits.range(first..)) {
             if *version != expected {
                 return Some(format!("version {expected} is missing from its log"));
             }
-            expected += 1;
             let text = store.get(path).await.ok()?.bytes().await.ok()?;
             if text.iter().all(u8::is_ascii_whitespace) {
                 return Some(format!(
