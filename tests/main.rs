@@ -2,5 +2,6 @@
 
 mod architecture;
 mod cases;
+mod faults;
 mod interrupt;
 mod readers;

@@ -12,7 +12,7 @@ use deltalake::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use serde_json::Value;
 
-use super::{Error, Location};
+use super::{Error, Location, damage};
 use crate::engine::{self, Format, Name, Session, SourceTable, plain, sql_type};
 
 /// What the log says of a table.
@@ -166,18 +166,28 @@ pub(super) async fn load(
         },
     };
     match loaded {
-        Ok(()) => Ok(Some(table)),
+        Ok(()) => match damage::empty_version(&table).await {
+            Some(what) => Err(corrupt(location, what)),
+            None => Ok(Some(table)),
+        },
         // The log is there, so what cannot be read of it is broken.
         Err(DeltaTableError::NotATable(_)) => Err(without_log(location)),
         Err(error) => match Error::from_delta(error, location) {
             Error::Io { what, help } if help.is_none() && !what.contains("permission") => {
-                Err(Error::Corrupt {
-                    location: location.shown(),
-                    what,
-                })
+                Err(corrupt(location, damage::named(&table, what).await))
+            }
+            Error::Corrupt { what, .. } => {
+                Err(corrupt(location, damage::named(&table, what).await))
             }
             other => Err(other),
         },
+    }
+}
+
+fn corrupt(location: &Location, what: String) -> Error {
+    Error::Corrupt {
+        location: location.shown(),
+        what,
     }
 }
 

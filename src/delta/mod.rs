@@ -21,6 +21,7 @@ mod branch;
 mod candidate;
 mod changes;
 mod compare;
+mod damage;
 mod error;
 mod features;
 mod inspect;

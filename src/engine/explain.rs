@@ -35,16 +35,32 @@ pub(super) fn explain(error: &DataFusionError) -> Error {
         DataFusionError::ObjectStore(inner) => store(inner),
         DataFusionError::IoError(inner) => Error::io("reading or writing failed", inner),
         DataFusionError::External(inner) => external(inner.as_ref()),
-        DataFusionError::ExecutionJoin(inner) => {
-            Error::new(Kind::Execution, format!("the query broke off: {inner}"))
-        }
+        DataFusionError::ExecutionJoin(inner) => failed(&inner.to_string()),
         DataFusionError::Execution(message) if message.starts_with("Table '") => plan(message),
         DataFusionError::Execution(message)
         | DataFusionError::Internal(message)
-        | DataFusionError::Substrait(message) => {
-            Error::new(Kind::Execution, first_lower(strip(message)))
+        | DataFusionError::Substrait(message) => failed(message),
+        other => failed(&other.to_string()),
+    }
+}
+
+/// What fails while it runs, and has no more than a text.
+fn failed(message: &str) -> Error {
+    // So tokio tells of a task that panicked. Bytes that no check of a reader caught are the usual
+    // cause: a damaged file may break off the decoder far from where it is read.
+    match message.split_once(" panicked") {
+        Some((_, why)) => {
+            let why = why.trim_start_matches(" with message ").trim_matches('"');
+            let message = match why.is_empty() {
+                true => "the engine broke off".to_owned(),
+                false => format!("the engine broke off: {why}"),
+            };
+            Error::new(Kind::Execution, message).help(
+                "a damaged file is the usual cause: check the files that this reads; \
+                 otherwise please report it with the model's text",
+            )
         }
-        other => Error::new(Kind::Execution, first_lower(strip(&other.to_string()))),
+        None => Error::new(Kind::Execution, first_lower(strip(message))),
     }
 }
 
@@ -70,7 +86,7 @@ fn external(error: &(dyn std::error::Error + 'static)) -> Error {
     }
     match error.source() {
         Some(inner) => external(inner),
-        None => Error::new(Kind::Execution, first_lower(strip(&error.to_string()))),
+        None => failed(&error.to_string()),
     }
 }
 

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use datafusion::common::DataFusionError;
+
 use super::*;
 
 /// A folder that vanishes with the value.
@@ -151,6 +153,21 @@ async fn a_division_by_zero_is_told() {
         (error.kind, error.message.as_str()),
         (Kind::Execution, "division by zero")
     );
+}
+
+#[tokio::test]
+async fn a_panic_of_the_engine_is_told_in_words() {
+    async fn panicked() -> tokio::task::JoinError {
+        let task = tokio::spawn(async { panic!("offset out of bounds") });
+        task.await.unwrap_err()
+    }
+    let joined = DataFusionError::ExecutionJoin(Box::new(panicked().await));
+    let hidden = DataFusionError::External(Box::new(panicked().await));
+    for error in [joined, hidden].map(Error::from) {
+        assert_eq!(error.message, "the engine broke off: offset out of bounds");
+        let help = error.help.as_deref().unwrap_or_default();
+        assert!(help.contains("damaged file"), "{help}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::diagnostic::Span;
 
 use super::tokens::{Tag, Token, TokenKind, scan, unquote};
-use super::{RefCall, Source};
+use super::{RefCall, Source, chain};
 
 /// What a template asked for while it rendered.
 ///
@@ -64,6 +64,10 @@ impl Calls {
 /// in a text, whether a render would reach them or not. Macros are not followed.
 pub fn static_calls(source: &Source) -> Calls {
     let tags = scan(&source.text);
+    if chain::check(source, &tags).is_err() {
+        // The render tells of it.
+        return Calls::default();
+    }
     calls_of(&sites(&source.text, &tags), source)
 }
 

@@ -15,6 +15,7 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 use super::Source;
 use super::blocks::{self, BlockKind, Found};
 use super::calls::{Calls, Site, calls_of, sites};
+use super::chain;
 use super::failure::{Known, Place, diagnose};
 use super::library::Library;
 use super::rewrite::{self, Edit};
@@ -221,6 +222,10 @@ impl Loader {
             BlockKind::Test => (format!("test_{}", block.name), MacroKind::Test),
             _ => (block.name.clone(), MacroKind::Macro),
         };
+        if let Err(diagnostic) = supported(&file.source, tags) {
+            self.diagnostics.push(diagnostic);
+            return;
+        }
         let Some(definition) = define(file, found, tags, name, kind) else {
             self.diagnostics.push(
                 Diagnostic::error(
@@ -232,10 +237,6 @@ impl Loader {
             );
             return;
         };
-        if let Err(diagnostic) = supported(&file.source, tags) {
-            self.diagnostics.push(diagnostic);
-            return;
-        }
         let range = local(&file.source, &block.span);
         let place = Place {
             source: file.source.clone(),
@@ -320,7 +321,7 @@ pub(super) fn supported(source: &Source, tags: &[Tag]) -> Result<(), Diagnostic>
             .help("macros of every file of the project can be called by their bare name"));
         }
     }
-    Ok(())
+    chain::check(source, tags)
 }
 
 fn define(

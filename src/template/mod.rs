@@ -20,6 +20,7 @@ mod adapter;
 mod arguments;
 mod blocks;
 mod calls;
+mod chain;
 mod clock;
 mod context;
 mod environment;

@@ -188,6 +188,9 @@ fn is_call(source: &str, tokens: &[Token]) -> bool {
 /// when the template runs, so that those are rewritten which say it themselves.
 fn operators(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
     for (index, token) in tokens.iter().enumerate().skip(1) {
+        if !matches!(token.text(source), "+" | "-" | "%") {
+            continue;
+        }
         let right = operand(source, &tokens[index + 1..]);
         let Some(last) = right.last() else { continue };
         let delta = (right.iter()).any(|token| token.text(source) == "timedelta");

@@ -346,3 +346,35 @@ fn no_input_makes_it_panic() {
     let (_, diagnostics) = Macros::load("shop", &files, &[]);
     assert!(!diagnostics.is_empty());
 }
+
+#[test]
+fn a_chain_without_end() {
+    let long = |first: &str, link: &str| format!("{{{{ {first}{} }}}}", link.repeat(1_001));
+    for text in [
+        long("a", ".b"),
+        long("a", "[0]"),
+        long("a", "()"),
+        long("'a'", " | upper"),
+        long("1", " ~ 1"),
+        long("1", " if 1 else 1"),
+    ] {
+        let diagnostic = fails(&Project::new(), &text);
+        assert_eq!(diagnostic.code, Code::JinjaSyntax, "{text:.20}");
+        assert!(
+            diagnostic.message.starts_with("more than 1000 operators"),
+            "{}",
+            diagnostic.message
+        );
+    }
+    let branches = "{% elif 0 %}".repeat(1_001);
+    let diagnostic = fails(
+        &Project::new(),
+        &format!("{{% if 0 %}}{branches}{{% endif %}}"),
+    );
+    assert_eq!(diagnostic.message, "more than 1000 `elif` follow one `if`");
+
+    // Values side by side are no chain.
+    let list = format!("{{{{ [{}1] | length }}}}", "a.b, ".repeat(2_000));
+    let list = format!("{{% set a = {{'b': 1}} %}}{list}");
+    assert_eq!(Project::new().render(&list).unwrap().text, "2001");
+}
