@@ -26,6 +26,7 @@ mod query;
 mod session;
 mod source;
 mod stage;
+mod together;
 
 pub(crate) use columns::plain;
 pub use error::{Error, Kind, Position};
@@ -35,6 +36,7 @@ pub use query::{Answer, ColumnFact, Plan};
 pub use session::{Name, Session};
 pub use source::{Format, SourceOptions, SourceTable};
 pub(crate) use stage::Staged;
+pub use together::{Query, together};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

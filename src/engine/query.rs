@@ -66,14 +66,18 @@ impl Plan {
     /// All rows, bounded by `limit` where one is given.
     pub async fn collect(&self, limit: Option<usize>) -> Result<Vec<RecordBatch>, Error> {
         let logical = match limit {
-            Some(rows) => LogicalPlanBuilder::from(self.logical.clone())
-                .limit(0, Some(rows))?
-                .build()?,
+            Some(rows) => self.limited(rows)?,
             None => self.logical.clone(),
         };
         let physical = self.state.create_physical_plan(&logical).await?;
         let task = self.state.task_ctx();
         Ok(datafusion::physical_plan::collect(physical, task).await?)
+    }
+
+    pub(super) fn limited(&self, rows: usize) -> Result<LogicalPlan, Error> {
+        Ok(LogicalPlanBuilder::from(self.logical.clone())
+            .limit(0, Some(rows))?
+            .build()?)
     }
 
     /// Runs the query once and keeps its rows, each column as one of `columns` gives it.
@@ -121,12 +125,18 @@ impl Plan {
     pub async fn answer(&self, limit: usize) -> Result<Answer, Error> {
         let columns = self.columns();
         let batches = self.collect(Some(limit)).await?;
+        Answer::new(columns, &batches)
+    }
+}
+
+impl Answer {
+    pub(super) fn new(columns: Vec<ColumnFact>, batches: &[RecordBatch]) -> Result<Answer, Error> {
         Ok(Answer {
             columns: columns
                 .into_iter()
                 .map(|column| (column.name, column.data_type))
                 .collect(),
-            rows: json_rows(&batches)?,
+            rows: json_rows(batches)?,
         })
     }
 }
