@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::common::pruning::PrunableStatistics;
+use datafusion::common::{DFSchema, DataFusionError, Result, Statistics};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, StatisticsArgs, StatisticsContext,
 };
@@ -95,6 +99,24 @@ impl Feed {
     pub(super) fn readers(&self) -> usize {
         let outlets = self.outlets.iter();
         outlets.filter(|outlet| !outlet.sender.is_closed()).count()
+    }
+
+    /// Whether the statistics of the table show that no row passes the filters.
+    pub(super) fn passes_none(&self, filters: &[Expr], state: &SessionState) -> bool {
+        let schema = self.scan.schema();
+        let pruned = || -> Result<Vec<bool>> {
+            let Some(filter) = conjunction(unnormalize_cols(filters.iter().cloned())) else {
+                return Ok(Vec::new());
+            };
+            let columns = DFSchema::try_from(Arc::clone(&schema))?;
+            let filter = state.create_physical_expr(filter, &columns)?;
+            let whole = vec![Arc::new(self.statistics.clone())];
+            let whole = PrunableStatistics::new(whole, Arc::clone(&schema));
+            let pruning = PruningPredicateBuilder::new().with_file_schema(schema.clone());
+            pruning.try_build(filter)?.prune(&whole)
+        };
+        // A filter that cannot be judged by statistics takes the way that is always right.
+        matches!(pruned().as_deref(), Ok([false]))
     }
 
     /// Reads all partitions at once, to their end or the first error.

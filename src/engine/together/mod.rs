@@ -39,7 +39,7 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 
 use self::feed::Feed;
@@ -83,6 +83,7 @@ pub async fn together(
             Err(error) => Some(Err(error)),
         });
     }
+    let mut sharing = in_need(name, &table, sharing).await;
     while !sharing.is_empty() {
         let most = at_once(&sharing);
         // Equal parts, so that the last scan is not for a single query.
@@ -113,6 +114,8 @@ struct Draft {
     columns: Vec<ColumnFact>,
     /// The columns of the table that it needs.
     projection: Vec<usize>,
+    /// What every row that it needs fulfils.
+    filters: Vec<Expr>,
 }
 
 /// The queries planned; `None` for those that cannot share a scan.
@@ -156,13 +159,14 @@ async fn draft(
         .and_then(|limited| Ok(plan.state.optimize(&limited)?))
         .map_err(|error| query.session.told(&query.sql, error))?;
     let scans = scans(&optimized, stand_in)?;
-    let Ok([projection]) = <[_; 1]>::try_from(scans) else {
+    let Ok([scan]) = <[_; 1]>::try_from(scans) else {
         return Ok(None);
     };
     let every = || (0..stand_in.schema().fields().len()).collect();
     Ok(Some(Draft {
         columns: plan.columns(),
-        projection: projection.unwrap_or_else(every),
+        projection: scan.projection.unwrap_or_else(every),
+        filters: scan.filters,
         state: plan.state,
         stand_in: Arc::clone(stand_in),
         optimized,
@@ -170,18 +174,37 @@ async fn draft(
     }))
 }
 
-/// The places where the plan reads the table, each as the columns that it reads.
-fn scans(plan: &LogicalPlan, stand_in: &Arc<StandIn>) -> Result<Vec<Option<Vec<usize>>>, Error> {
+/// The places where the plan reads the table.
+fn scans(plan: &LogicalPlan, stand_in: &Arc<StandIn>) -> Result<Vec<TableScan>, Error> {
     let mut found = Vec::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && stand_in.is_source(&scan.source)
         {
-            found.push(scan.projection.clone());
+            found.push(scan.clone());
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(found)
+}
+
+/// Leaves out those whose filters no row passes, by the statistics of the table: tests that pass are
+/// often such. By themselves, with their filters, they read next to nothing.
+async fn in_need(
+    name: &Name,
+    table: &Arc<dyn TableProvider>,
+    mut drafts: Vec<(usize, Draft)>,
+) -> Vec<(usize, Draft)> {
+    let filtering = drafts.iter().find(|(_, draft)| !draft.filters.is_empty());
+    let Some((_, Draft { state, .. })) = filtering else {
+        return drafts;
+    };
+    let all = (0..table.schema().fields().len()).collect();
+    // What is wrong with the table is told by the scan.
+    if let Ok(whole) = Feed::new(name, table, all, state).await {
+        drafts.retain(|(_, draft)| !whole.passes_none(&draft.filters, &draft.state));
+    }
+    drafts
 }
 
 /// How many queries share one scan.

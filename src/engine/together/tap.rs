@@ -13,7 +13,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Constraints, DataFusionError, Result, Statistics};
 use datafusion::datasource::source_as_provider;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableSource, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableSource, TableType};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -26,8 +26,7 @@ use tokio::sync::mpsc::Receiver;
 /// How the scan ended. It is set before the channels are closed.
 pub(super) type Ending = Arc<OnceLock<std::result::Result<(), Arc<DataFusionError>>>>;
 
-/// The table as the queries are planned with it. It takes no filters, since the scan is for queries
-/// with other ones too: each keeps its own.
+/// The table as the queries are planned with it.
 #[derive(Debug)]
 pub(super) struct StandIn {
     table: Arc<dyn TableProvider>,
@@ -64,6 +63,15 @@ impl TableProvider for StandIn {
 
     fn table_type(&self) -> TableType {
         self.table.table_type()
+    }
+
+    /// Each query filters for itself, since the scan is for others too. That it says what it looks for
+    /// tells whether it needs the scan at all.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
     fn scan<'a, 'b, 'c, 'd, 'out>(
