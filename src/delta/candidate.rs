@@ -13,6 +13,7 @@ use deltalake::table::config::TablePropertiesExt;
 use serde_json::{Map, Value};
 
 use super::branch::Branch;
+use super::evolve::REWRITE;
 use super::inspect::{load, scan};
 use super::{Error, Location};
 use crate::engine::Session;
@@ -61,7 +62,7 @@ pub(super) async fn publish(
     let entries = branch.entries().await.map_err(told)?;
     let entry = match entries.as_slice() {
         [] => return Ok(()),
-        [only] => only.clone(),
+        [only] if !is_rewrite(only) => only.clone(),
         several => squash(several).map_err(|error| Error::Io {
             what: format!("`{}`: {error}", location.shown()),
             help: None,
@@ -100,7 +101,17 @@ async fn tidy(location: &Location, version: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// One log entry that does what several did one after the other.
+/// Whether an entry only writes the same rows anew.
+fn is_rewrite(entry: &Bytes) -> bool {
+    let lines = entry.split(|byte| *byte == b'\n');
+    lines.into_iter().any(|line| {
+        let line: Result<Value, _> = serde_json::from_slice(line);
+        line.is_ok_and(|line| line["commitInfo"].get(REWRITE).is_some())
+    })
+}
+
+/// One log entry that does what several did one after the other. What only wrote the same rows anew
+/// is marked so, and no change feed tells of it.
 ///
 /// # Errors
 /// Where an entry is not what Delta's protocol says, which deltalake wrote a moment ago.
@@ -114,14 +125,24 @@ fn squash(entries: &[Bytes]) -> Result<Bytes, serde_json::Error> {
     let mut added: BTreeMap<String, Value> = BTreeMap::new();
     let mut removed: BTreeMap<String, Value> = BTreeMap::new();
     for entry in entries {
+        let rewrite = is_rewrite(entry);
         for line in entry.split(|byte| *byte == b'\n') {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let action: Map<String, Value> = serde_json::from_slice(line)?;
-            let Some((kind, body)) = action.iter().next() else {
+            let mut action: Map<String, Value> = serde_json::from_slice(line)?;
+            let Some((kind, body)) = action.iter_mut().next() else {
                 continue;
             };
+            match (kind.as_str(), body.as_object_mut()) {
+                ("add" | "remove", Some(file)) if rewrite => {
+                    file.insert("dataChange".to_owned(), Value::Bool(false));
+                }
+                ("commitInfo", Some(info)) => drop(info.remove(REWRITE)),
+                _ => {}
+            }
+            let kind = kind.clone();
+            let body = action.values().next().cloned().unwrap_or_default();
             let text = |field: &str| {
                 let text = body.get(field).and_then(Value::as_str);
                 text.unwrap_or_default().to_owned()

@@ -13,9 +13,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, lit, whe
 use deltalake::DeltaTable;
 
 use super::audit::number;
+use super::change::Change;
 use super::compare::{differs, join, source, target};
 use super::rules::{Rules, null};
-use super::write::Change;
 use super::{Error, Merge};
 use crate::engine::{self, Staged};
 use crate::project::config::OnMissing;

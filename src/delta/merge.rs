@@ -14,12 +14,12 @@ use datafusion::logical_expr::{Expr, lit};
 use deltalake::DeltaTable;
 use deltalake::operations::merge::{MergeBuilder, MergeMetrics};
 
+use super::change::{Applied, Change, files};
 use super::changes::{self, CHANGE, Changes, Kind};
 use super::compare::{SOURCE, TARGET, source, target};
 use super::inspect::{schema, snapshot};
 use super::rules::Rules;
 use super::schema::Fit;
-use super::write::{Applied, Change, files};
 use super::{Counts, Error, PrimaryKey, prune};
 use crate::engine::Session;
 use crate::project::config::{OnMatch, OnMissing};

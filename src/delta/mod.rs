@@ -19,10 +19,12 @@ mod arrive;
 mod audit;
 mod branch;
 mod candidate;
+mod change;
 mod changes;
 mod compare;
 mod damage;
 mod error;
+mod evolve;
 mod features;
 mod inspect;
 mod location;
@@ -40,11 +42,12 @@ pub use arrive::OwnColumn;
 pub use audit::{Constraint, Rule};
 pub use candidate::{Audit, Candidate, NoAudit};
 pub use error::Error;
+pub use evolve::SchemaChange;
 pub use inspect::{Column, TableFacts, inspect, provider, register_source};
 pub use location::Location;
 pub use merge::{Merge, UpdateColumns};
 pub use transaction::Transaction;
-pub use write::{Action, Commit, Counts, OnSchemaChange, PrimaryKey, Write, write};
+pub use write::{Action, Commit, Counts, OnSchemaChange, PrimaryKey, Write, foresee, write};
 
 #[cfg(test)]
 mod tests;

@@ -8,11 +8,11 @@ use datafusion::logical_expr::{Expr, lit};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::expr::fmt_expr_to_sql;
 
+use super::change::Change;
 use super::compare::{join, target};
 use super::rules::Rules;
 use super::schema::{Fit, named};
 use super::sides::offered;
-use super::write::Change;
 use super::{Error, Merge};
 use crate::engine::{self, sql_type};
 

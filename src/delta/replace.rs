@@ -11,9 +11,9 @@ use deltalake::protocol::SaveMode;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::change::{Applied, Change, files};
 use super::inspect::{schema, snapshot};
 use super::schema::same_columns;
-use super::write::{Applied, Change, files};
 use super::{Counts, Error, Merge, Write, audit, compare, merge};
 use crate::engine;
 

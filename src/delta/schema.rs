@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, cast};
 
+use super::evolve::{SchemaChange, may_widen, unified};
 use super::{Error, OnSchemaChange, PrimaryKey};
 use crate::engine::{plain, sql_type};
 
@@ -19,6 +20,10 @@ pub(super) struct Fit {
     pub(super) schema: SchemaRef,
     /// Columns that the table gets with this write.
     pub(super) added: Vec<FieldRef>,
+    /// The columns that the table has to have before, where its own do not do.
+    pub(super) reshaped: Option<SchemaRef>,
+    /// What the write changes of the table's columns.
+    pub(super) changes: Vec<SchemaChange>,
     /// The key in the spelling of `schema`.
     pub(super) key: Vec<String>,
 }
@@ -33,58 +38,85 @@ impl Fit {
             key: spelled(key, &fields)?,
             schema: Arc::new(Schema::new(fields)),
             added: Vec::new(),
+            reshaped: None,
+            changes: Vec::new(),
         })
     }
 
-    /// For a table that stays: its columns and types decide. The column `own`, which refx keeps in
-    /// the table, is no change of the model's.
+    /// For a table that stays: its columns decide, as far as the policy lets them.
     pub(super) fn into(
         table: &Schema,
         query: &Schema,
         key: Option<&PrimaryKey>,
-        change: OnSchemaChange,
-        own: Option<&str>,
+        policy: &Policy<'_>,
     ) -> Result<Fit, Error> {
         let found = storable(query)?;
         let mut columns = Vec::new();
         let mut fields: Vec<FieldRef> = Vec::new();
         let mut added = Vec::new();
+        let mut changes = Vec::new();
+        let mut kept: Vec<FieldRef> = table.fields().iter().cloned().collect();
         for (from, field) in query.fields().iter().zip(&found) {
-            match named(table, field.name()) {
-                Some(present) => {
-                    let to = fitting(field, present)?;
-                    columns.push(convert(from, &to));
-                    fields.push(to);
-                }
-                None => match change {
-                    _ if own == Some(field.name()) => {
-                        columns.push(convert(from, field));
-                        fields.push(Arc::clone(field));
-                        added.push(Arc::clone(field));
-                    }
-                    OnSchemaChange::Ignore => {}
+            let at = kept
+                .iter()
+                .position(|one| named(table, field.name()) == Some(one));
+            let Some(at) = at else {
+                match policy.change {
+                    _ if policy.own == Some(field.name()) => {}
+                    OnSchemaChange::Ignore => continue,
                     OnSchemaChange::Fail => return Err(new_column(field)),
-                    OnSchemaChange::AppendNewColumns | OnSchemaChange::SyncAllColumns => {
-                        columns.push(convert(from, field));
-                        fields.push(Arc::clone(field));
-                        added.push(Arc::clone(field));
-                    }
-                },
+                    OnSchemaChange::AppendNewColumns | OnSchemaChange::SyncAllColumns => {}
+                }
+                changes.push(SchemaChange::added(field));
+                columns.push(convert(from, field));
+                fields.push(Arc::clone(field));
+                added.push(Arc::clone(field));
+                continue;
+            };
+            let present = &kept[at];
+            let to = fitting(field, present, policy.change)?;
+            if !same(to.data_type(), present.data_type()) {
+                changes.push(SchemaChange::widened(present, to.data_type()));
+                let nullable = present.is_nullable();
+                kept[at] = Arc::new(to.as_ref().clone().with_nullable(nullable));
             }
+            columns.push(convert(from, &to));
+            fields.push(to);
         }
+        let key = spelled(key, &fields)?;
         for column in table.fields() {
-            let present = fields.iter().any(|field| field.name() == column.name());
-            if !present && change != OnSchemaChange::AppendNewColumns {
-                return Err(lost_column(column, change));
+            let is_given = fields.iter().any(|field| field.name() == column.name());
+            match policy.change {
+                _ if is_given => {}
+                OnSchemaChange::AppendNewColumns => {}
+                OnSchemaChange::SyncAllColumns if !policy.partition_by.contains(column.name()) => {
+                    kept.retain(|one| one.name() != column.name());
+                    changes.push(SchemaChange::Dropped {
+                        column: column.name().clone(),
+                    });
+                }
+                change => return Err(lost_column(column, change)),
             }
         }
+        let reshaped = Schema::new(kept);
         Ok(Fit {
             columns,
-            key: spelled(key, &fields)?,
+            key,
             schema: Arc::new(Schema::new(fields)),
             added,
+            reshaped: (!same_columns(&reshaped, table)).then(|| Arc::new(reshaped)),
+            changes,
         })
     }
+}
+
+/// What may become of the columns of a table that stays.
+pub(super) struct Policy<'a> {
+    pub(super) change: OnSchemaChange,
+    /// The column that refx keeps in the table: it is no change of the model's.
+    pub(super) own: Option<&'a str>,
+    /// The columns that the table is partitioned by.
+    pub(super) partition_by: &'a [String],
 }
 
 fn new_column(field: &Field) -> Error {
@@ -101,7 +133,7 @@ fn new_column(field: &Field) -> Error {
 fn lost_column(column: &Field, change: OnSchemaChange) -> Error {
     let help = match change {
         OnSchemaChange::SyncAllColumns => {
-            "a column goes only when the table is rebuilt: run with `--full-refresh`"
+            "the table is partitioned by it: rebuild it with `--full-refresh`"
         }
         _ => {
             "select it again, set `on_schema_change: append_new_columns` to keep the old values, or rebuild with `--full-refresh`"
@@ -247,11 +279,12 @@ fn stored_type(data_type: &DataType) -> Option<DataType> {
     })
 }
 
-/// The table's column, if the query's fits into it without loss.
-fn fitting(found: &Field, present: &FieldRef) -> Result<FieldRef, Error> {
-    let to = Field::new(present.name(), present.data_type().clone(), true);
-    if widens(found.data_type(), present.data_type()) {
-        return Ok(Arc::new(to));
+/// The table's column, widened where the query's needs it and the policy allows it.
+fn fitting(found: &Field, present: &FieldRef, change: OnSchemaChange) -> Result<FieldRef, Error> {
+    let unified = unified(found.data_type(), present.data_type());
+    let unified = unified.filter(|to| may_widen(change) || same(to, present.data_type()));
+    if let Some(to) = unified {
+        return Ok(Arc::new(Field::new(present.name(), to, true)));
     }
     let (old, new) = (sql_type(present.data_type()), sql_type(found.data_type()));
     Err(Error::schema(
@@ -268,7 +301,7 @@ fn fitting(found: &Field, present: &FieldRef) -> Result<FieldRef, Error> {
 }
 
 /// Whether each value of one type is a value of the other.
-fn widens(from: &DataType, to: &DataType) -> bool {
+pub(super) fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp};
     let digits = |integer: &DataType| match integer {
         Int8 => Some(3),

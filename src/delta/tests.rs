@@ -7,6 +7,7 @@ use super::*;
 use crate::engine::{Engine, Name, Session, Settings};
 
 mod arriving;
+mod evolving;
 mod merging;
 mod missing;
 mod publishing;
@@ -369,8 +370,8 @@ async fn a_table_grows_with_the_model() {
         .await
         .unwrap();
     assert_eq!(
-        (commit.rows, commit.columns_added.as_slice()),
-        (counts(1, 1, 0, 0), ["at".to_owned()].as_slice())
+        (commit.rows, commit.columns[0].to_string().as_str()),
+        (counts(1, 1, 0, 0), "the new column `at` (timestamp)")
     );
     assert_eq!(
         json!(

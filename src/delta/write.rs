@@ -1,28 +1,21 @@
 //! The rows of a query into a table: compute once, write the files, audit them, commit once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
-use datafusion::dataframe::DataFrame;
-use datafusion::execution::memory_pool::MemoryLimit;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use deltalake::delta_datafusion::planner::DeltaPlanner;
-use deltalake::kernel::transaction::CommitProperties;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::arrive::{self, OwnColumn};
 use super::audit::{self, Constraint, Holder};
-use super::branch::Branch;
-use super::candidate::{self, Audit, Candidate};
-use super::inspect::{exists, load, scan, schema, signed, snapshot, unwritable};
-use super::schema::{Fit, same_columns};
+use super::candidate::Audit;
+use super::change::{Begun, Change, context, prefers_sorting};
+use super::evolve::{self, SchemaChange};
+use super::inspect::{open, schema, snapshot, unwritable};
+use super::schema::{Fit, Policy, same_columns};
 use super::transaction::Transaction;
-use super::{Error, Location, Merge, features, merge, replace};
-use crate::engine::{Kind, Plan, Session, Staged};
+use super::{Error, Location, Merge, merge};
+use crate::engine::{Kind, Plan, Session};
 use crate::project::config::OnDuplicateKey;
 
 /// How often a change is computed again because of other writers.
@@ -133,8 +126,8 @@ pub struct Commit {
     /// The new version; `None` where nothing changed and nothing was committed.
     pub version: Option<i64>,
     pub rows: Counts,
-    /// Columns that the table got.
-    pub columns_added: Vec<String>,
+    /// What changed of the table's columns.
+    pub columns: Vec<SchemaChange>,
     pub files_added: u64,
     pub bytes_added: u64,
     /// The version in which the same transaction was applied before; nothing was done then.
@@ -222,7 +215,7 @@ pub async fn write(
             }
             // A hash join cannot spill; one that sorts can.
             Err(Error::Engine(error)) if error.kind == Kind::Resources && attempt == 1 => {
-                change.context = self::context(session, true);
+                change.context = super::change::context(session, true);
                 begun = Begun::at(session, &write.location).await?;
             }
             done => return done,
@@ -231,53 +224,6 @@ pub async fn write(
     Err(Error::Conflict {
         location: write.location.shown(),
     })
-}
-
-/// A branch of the table, at the version that is now its last.
-pub(super) struct Begun {
-    pub(super) branch: Arc<Branch>,
-    /// A handle on the branch, for a table that is made.
-    handle: DeltaTable,
-    table: Option<DeltaTable>,
-}
-
-impl Begun {
-    async fn at(session: &Session, location: &Location) -> Result<Begun, Error> {
-        let plain = location.handle()?;
-        // The session keeps the first store that it hears of, and a branch is not to stay with it.
-        plain
-            .update_datafusion_session(&session.state())
-            .map_err(|error| Error::from_delta(error, location))?;
-        let (handle, branch) = location.branch()?;
-        let table = match exists(location) {
-            true => load(handle.clone(), location, None).await?,
-            false => None,
-        };
-        branch.begin(table.as_ref().and_then(DeltaTable::version));
-        Ok(Begun {
-            branch,
-            handle,
-            table,
-        })
-    }
-
-    fn columns(&self, write: &Write) -> Result<Option<SchemaRef>, Error> {
-        let table = self.table.as_ref();
-        table
-            .map(|table| Ok(schema(snapshot(table, &write.location)?)))
-            .transpose()
-    }
-
-    /// The version in which the write was applied already, where it must not be twice.
-    async fn applied(&self, write: &Write) -> Result<Option<i64>, Error> {
-        let (Some(table), Some(transaction)) = (&self.table, &write.transaction) else {
-            return Ok(None);
-        };
-        if !transaction.once {
-            return Ok(None);
-        }
-        transaction.applied(table, &write.location).await
-    }
 }
 
 /// How the query's columns become the table's; refuses tables that cannot be written.
@@ -316,241 +262,30 @@ fn fit(table: Option<&DeltaTable>, plan: &Plan, write: &Write) -> Result<Fit, Er
             help: "rebuild the table with `--full-refresh`".to_owned(),
         });
     }
-    let own = write.own_column.as_ref().map(OwnColumn::name);
-    Fit::into(&schema(snapshot), &query, key, write.on_schema_change, own)
+    let policy = Policy {
+        change: write.on_schema_change,
+        own: write.own_column.as_ref().map(OwnColumn::name),
+        partition_by: present,
+    };
+    Fit::into(&schema(snapshot), &query, key, &policy)
 }
 
-/// A change whose rows are staged and whose key holds.
-pub(super) struct Change<'a> {
-    pub(super) session: &'a Session,
-    pub(super) write: &'a Write,
-    pub(super) fit: Fit,
-    pub(super) staged: Staged,
-    pub(super) context: SessionContext,
-    /// The version that the change stands on.
-    base: Option<u64>,
-    /// Whether that version is known to keep the key.
-    pub(super) proven: bool,
-}
-
-/// A change as it was made on the branch.
-pub(super) struct Applied {
-    pub(super) table: DeltaTable,
-    pub(super) commit: Commit,
-}
-
-impl Change<'_> {
-    /// Writes the files, looks at the table that they make, and publishes it.
-    async fn land(&self, begun: &Begun, audit: &dyn Audit) -> Result<Commit, Error> {
-        let rebuilt = matches!(self.write.action, Action::Overwrite { .. });
-        if let Some(table) = &begun.table
-            && !self.proven
-            && !rebuilt
-        {
-            // Another tool wrote it. A merge keeps a key that holds; it cannot make one.
-            let rows = scan(self.session, table, self.location())?;
-            audit::check_key(&self.context, rows, &self.fit.key, Holder::Table).await?;
+/// What a write of the plan's rows will change of the table's columns; nothing where there is no
+/// table yet.
+///
+/// # Errors
+/// As [`write`], for columns that do not fit.
+pub async fn foresee(plan: &Plan, write: &Write) -> Result<Vec<SchemaChange>, Error> {
+    let Some(table) = open(&write.location, None).await? else {
+        return Ok(Vec::new());
+    };
+    let plan = arrive::shaped(plan, write)?;
+    let fit = fit(Some(&table), &plan, write)?;
+    Ok(match write.action {
+        Action::Overwrite { .. } => {
+            let present = schema(snapshot(&table, &write.location)?);
+            evolve::difference(&present, &fit.schema)
         }
-        let by = match &begun.table {
-            Some(table) if !rebuilt => {
-                let present = snapshot(table, self.location())?;
-                present.metadata().partition_columns().to_vec()
-            }
-            _ => replace::partition_by(self)?,
-        };
-        audit::check_partition_values(self.rows()?, &by).await?;
-        let applied = self.apply(begun).await?;
-        let candidate = Candidate {
-            location: self.location(),
-            table: applied.table,
-        };
-        let rows = candidate.table(self.session)?;
-        audit::check_constraints(&self.context, rows, &self.write.constraints).await?;
-        if !audit.passes(&candidate).await {
-            return Err(Error::Held);
-        }
-        candidate::publish(&begun.branch, begun.table.as_ref(), self.location()).await?;
-        let changed = candidate.table.version() != self.base;
-        Ok(Commit {
-            // What may be several commits on the branch is one of the table.
-            version: changed.then(|| signed(self.next())),
-            ..applied.commit
-        })
-    }
-
-    /// Makes the change on the branch.
-    async fn apply(&self, begun: &Begun) -> Result<Applied, Error> {
-        let Some(table) = begun.table.clone() else {
-            return replace::create(self, begun.handle.clone()).await;
-        };
-        let table = self.prepare(table).await?;
-        match &self.write.action {
-            Action::Overwrite { .. } => replace::overwrite(self, table).await,
-            Action::Append { .. } => replace::append(self, table).await,
-            Action::InsertOverwrite { .. } => replace::partitions(self, table).await,
-            Action::Merge(merge) => merge::merge(self, table, merge).await,
-            Action::DeleteInsert { key } => {
-                merge::merge(self, table, &Merge::on(key.clone())).await
-            }
-        }
-    }
-
-    /// Sets what the table has to have before the rows can go in: properties, and the feature that
-    /// timestamps without a zone need.
-    async fn prepare(&self, mut table: DeltaTable) -> Result<DeltaTable, Error> {
-        let told = |error| Error::from_delta(error, &self.write.location);
-        let present = snapshot(&table, &self.write.location)?
-            .metadata()
-            .configuration()
-            .clone();
-        let missing: std::collections::HashMap<String, String> = self
-            .write
-            .configuration
-            .iter()
-            .filter(|(name, value)| present.get(*name) != Some(*value))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        if !missing.is_empty() {
-            table = table
-                .set_tbl_properties()
-                .with_properties(missing)
-                .with_commit_properties(self.commit_properties())
-                .await
-                .map_err(told)?;
-        }
-        let missing = features::missing(snapshot(&table, &self.write.location)?, &self.fit.added);
-        if !missing.is_empty() {
-            table = table
-                .add_feature()
-                .with_features(missing)
-                .with_allow_protocol_versions_increase(true)
-                .with_commit_properties(self.commit_properties())
-                .await
-                .map_err(told)?;
-        }
-        Ok(table)
-    }
-
-    pub(super) fn location(&self) -> &super::Location {
-        &self.write.location
-    }
-
-    /// The staged rows as a frame.
-    pub(super) fn rows(&self) -> Result<DataFrame, Error> {
-        self.frame(self.staged.table()?)
-    }
-
-    /// The table's rows as a frame.
-    pub(super) fn present(&self, table: &DeltaTable) -> Result<DataFrame, Error> {
-        self.frame(scan(self.session, table, self.location())?)
-    }
-
-    fn frame(&self, table: Arc<dyn TableProvider>) -> Result<DataFrame, Error> {
-        let frame = self.context.read_table(table);
-        frame.map_err(|error| Error::Engine(error.into()))
-    }
-
-    /// The commit stands on the version that was read, or not at all.
-    pub(super) fn commit_properties(&self) -> CommitProperties {
-        let mut info = self.write.commit_info.clone();
-        if !self.fit.key.is_empty() {
-            info.insert(audit::PROVEN_KEY.to_owned(), json!(self.fit.key));
-        }
-        let properties = CommitProperties::default()
-            .with_metadata(info)
-            .with_max_retries(0)
-            .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false));
-        match &self.write.transaction {
-            Some(transaction) => {
-                properties.with_application_transaction(transaction.at(self.next()))
-            }
-            None => properties,
-        }
-    }
-
-    /// The version that the commit will have.
-    fn next(&self) -> u64 {
-        self.base.map_or(0, |base| base + 1)
-    }
-
-    pub(super) fn told(&self, error: deltalake::DeltaTableError) -> Error {
-        Error::from_delta(error, self.location())
-    }
-
-    /// What a commit was, from the table before and after it.
-    pub(super) fn committed(
-        &self,
-        before: &HashSet<String>,
-        after: DeltaTable,
-        rows: Counts,
-    ) -> Result<Applied, Error> {
-        let snapshot = snapshot(&after, self.location())?;
-        let (mut files_added, mut bytes_added) = (0, 0);
-        for file in snapshot.log_data().iter() {
-            if !before.contains(file.path().as_ref()) {
-                files_added += 1;
-                bytes_added += u64::try_from(file.size()).unwrap_or(0);
-            }
-        }
-        let commit = Commit {
-            rows: Counts {
-                source: self.staged.rows,
-                ..rows
-            },
-            columns_added: self.fit.added.iter().map(|f| f.name().clone()).collect(),
-            files_added,
-            bytes_added,
-            ..Commit::default()
-        };
-        Ok(Applied {
-            table: after,
-            commit,
-        })
-    }
-
-    /// Nothing changed, nothing is committed.
-    pub(super) fn unchanged(&self, table: DeltaTable, unchanged: u64) -> Applied {
-        let rows = Counts {
-            source: self.staged.rows,
-            unchanged,
-            ..Counts::default()
-        };
-        let commit = Commit {
-            rows,
-            ..Commit::default()
-        };
-        Applied { table, commit }
-    }
-}
-
-/// The paths of the table's files.
-pub(super) fn files(table: &DeltaTable, location: &Location) -> Result<HashSet<String>, Error> {
-    let files = snapshot(table, location)?.log_data();
-    Ok(files.iter().map(|file| file.path().to_string()).collect())
-}
-
-/// A context of the session's settings that can plan deltalake's own operators.
-pub(super) fn context(session: &Session, sort: bool) -> SessionContext {
-    let mut state = session.state();
-    let options = state.config_mut().options_mut();
-    options.optimizer.prefer_hash_join = !sort;
-    // deltalake's own sessions do so: the pushed-down list panics on dictionary keys.
-    options.optimizer.hash_join_inlist_pushdown_max_size = 0;
-    options
-        .optimizer
-        .hash_join_inlist_pushdown_max_distinct_values = 0;
-    let state = SessionStateBuilder::new_from_existing(state)
-        .with_query_planner(DeltaPlanner::new())
-        .build();
-    SessionContext::new_with_state(state)
-}
-
-/// Whether a hash table over the rows would take too much of the run's memory.
-fn prefers_sorting(session: &Session, staged: &Staged) -> bool {
-    const SHARE: u64 = 4;
-    match session.state().runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(limit) => staged.bytes > limit as u64 / SHARE,
-        _ => false,
-    }
+        _ => fit.changes,
+    })
 }

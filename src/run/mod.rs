@@ -22,6 +22,7 @@ mod writing;
 pub use event::{Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult};
 pub use inputs::{Inputs, located};
 pub use interrupt::Interrupt;
+pub use model::foresee;
 pub use pinned::{Tables, inspect};
 pub use queries::Live;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::inputs::located;
 use super::step::{Ended, Work};
 use super::writing::{action, place, write};
-use super::{Live, Outcome, hooks, landing};
+use super::{Job, Live, Outcome, hooks, landing};
 use crate::compile;
-use crate::delta;
+use crate::delta::{self, SchemaChange};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Model;
-use crate::plan;
+use crate::plan::{self, Step};
 
 pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnostic> {
     let Work {
@@ -56,13 +56,10 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
                     return Err(error.into_diagnostic().at(place));
                 }
             };
-            for column in &commit.columns_added {
+            for change in &commit.columns {
                 warnings.push(
-                    Diagnostic::warning(
-                        Code::SchemaMismatch,
-                        format!("the table got the new column `{column}`"),
-                    )
-                    .at(node.common().span.clone()),
+                    Diagnostic::warning(Code::SchemaMismatch, format!("the table got {change}"))
+                        .at(node.common().span.clone()),
                 );
             }
             if let Some(version) = commit.repeats {
@@ -77,4 +74,40 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
         }
     };
     Ok(Ended { outcome, warnings })
+}
+
+/// What a step will change of its table's columns. Its query is planned, not run; nothing is known of
+/// a model whose inputs are not built yet.
+///
+/// # Errors
+/// Where the columns do not fit the table.
+pub async fn foresee(job: &Job, step: &Step) -> Result<Vec<SchemaChange>, Diagnostic> {
+    let node = job.node(&step.node)?;
+    let Some(model) = node.as_model() else {
+        return Ok(Vec::new());
+    };
+    let Some(action) = action(job, step, model) else {
+        return Ok(Vec::new());
+    };
+    let inputs = job.inputs();
+    let session = job.engine.session();
+    let planned = async {
+        inputs.of(&session, node).await?;
+        let queries = Arc::new(Live::new(&session, &inputs));
+        let compiled = compile::render(&job.basis, node, Some(queries))?;
+        let plan = session.plan(&compiled.sql).await;
+        plan.map_err(|error| located(error, &compiled))
+    };
+    // Whatever else is wrong with the query is told by the run, or by what reads it.
+    let Ok(plan) = planned.await else {
+        return Ok(Vec::new());
+    };
+    let write = write(job, node, model, action)?;
+    match delta::foresee(&plan, &write).await {
+        Ok(changes) => Ok(changes),
+        Err(error) => {
+            let place = place(&error, model, node);
+            Err(error.into_diagnostic().at(place))
+        }
+    }
 }

@@ -7,6 +7,7 @@ use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
 use crate::manifest::ResourceType;
 use crate::plan;
+use crate::run;
 
 pub(crate) async fn plan(
     report: Report,
@@ -17,13 +18,32 @@ pub(crate) async fn plan(
     let runs = [ResourceType::Model, ResourceType::Seed, ResourceType::Test];
     let state = flags.selection.state.as_deref();
     let nodes = opened.pick(&criteria(&flags.selection), state, &runs)?;
-    let (facts, broken) = opened.inspect(&nodes, &opened.tables()).await;
+    let tables = opened.tables();
+    let (facts, broken) = opened.inspect(&nodes, &tables).await;
     let manifest = &opened.loaded.manifest;
-    let plan = plan::build(manifest, &opened.graph, &nodes, &facts, opened.options());
+    let mut plan = plan::build(manifest, &opened.graph, &nodes, &facts, opened.options());
+    let job = opened.job(opened.basis(facts.clone()), tables, false)?;
+    for step in &mut plan.steps {
+        if facts.get(&step.node).is_some() {
+            step.reason.push_str(&columns(&job, step).await);
+        }
+    }
     opened.report.plan(&plan, manifest);
     opened.report.diagnostics(&broken);
     Ok(match broken.is_empty() {
         true => Exit::Done,
         false => Exit::Failed,
     })
+}
+
+/// What will change of the table's columns, in words.
+async fn columns(job: &run::Job, step: &plan::Step) -> String {
+    match run::foresee(job, step).await {
+        Ok(changes) if changes.is_empty() => String::new(),
+        Ok(changes) => {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            format!("; gets {}", changes.join(", "))
+        }
+        Err(diagnostic) => format!("; will fail: {}", diagnostic.message),
+    }
 }

@@ -10,8 +10,8 @@ use deltalake::operations::optimize::OptimizeType;
 use deltalake::table::config::TablePropertiesExt;
 use serde_json::{Value, json};
 
+use super::super::change::context;
 use super::super::inspect::{schema, signed, snapshot};
-use super::super::write::context;
 use super::pinned::Pinned;
 use super::{ATTEMPTS, Error, Location, ZORDER, carried, log, strict, writable};
 use crate::engine::Session;

@@ -10,8 +10,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::super::PrimaryKey;
 use super::super::audit::{self, Holder};
+use super::super::change::context;
 use super::super::inspect::{open, scan, schema, signed, snapshot};
-use super::super::write::context;
 use super::{Error, Location, carried, log, rows, strict, writable};
 use crate::engine::Session;
 
