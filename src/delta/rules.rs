@@ -66,7 +66,11 @@ impl Rules {
         };
         if let Some(one) = set.iter().find(|one| fit.key.contains(&one.column)) {
             let message = format!("it sets `{}`, a column of the primary key", one.column);
-            return Err(refused("not_matched_by_source_action", message));
+            return Err(refused(
+                "not_matched_by_source_action",
+                message,
+                "leave it out: the key says which row it is",
+            ));
         }
         let own = merge.on_missing.own_column();
         let own = own.and_then(|own| named(&fit.schema, own));

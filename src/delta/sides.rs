@@ -91,10 +91,11 @@ impl Sides {
         let expr = self.planned(setting, parsed, over)?;
         match self.type_of(setting, &expr)? {
             DataType::Boolean | DataType::Null => Ok(expr),
-            other => Err(refused(
+            other => Err(Error::Rule {
                 setting,
-                format!("`{text}` is of type {}, and no condition", sql_type(&other)),
-            )),
+                message: format!("`{text}` is of type {}, and no condition", sql_type(&other)),
+                help: Some("compare it with something: `… > 0`, `… is not null`".to_owned()),
+            }),
         }
     }
 
@@ -123,7 +124,8 @@ impl Sides {
         let mut assignments: Vec<Assignment> = Vec::new();
         for one in all {
             let AssignmentTarget::ColumnName(name) = &one.target else {
-                return Err(refused(setting, format!("`{}` sets no column", one.target)));
+                let message = format!("`{}` sets no column", one.target);
+                return Err(refused(setting, message, "write `COLUMN = EXPRESSION`"));
             };
             let written = match name.0.last() {
                 Some(ObjectNamePart::Identifier(ident)) => ident.value.clone(),
@@ -131,7 +133,8 @@ impl Sides {
             };
             let column = self.column(setting, TARGET, &written)?;
             if assignments.iter().any(|known| known.column == column) {
-                return Err(refused(setting, format!("`{column}` is set twice")));
+                let message = format!("`{column}` is set twice");
+                return Err(refused(setting, message, "keep one of them"));
             }
             let value = self.planned(setting, one.value, Over::Target)?;
             self.type_of(setting, &value)?;
@@ -385,10 +388,14 @@ pub(super) fn offered<'a>(written: &str, names: impl Iterator<Item = &'a str>) -
     }
 }
 
-pub(super) fn refused(setting: &'static str, message: impl Into<String>) -> Error {
+pub(super) fn refused(
+    setting: &'static str,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Error {
     Error::Rule {
         setting,
         message: message.into(),
-        help: None,
+        help: Some(help.into()),
     }
 }

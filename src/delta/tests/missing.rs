@@ -280,7 +280,7 @@ async fn missing_rows_are_set_where_a_condition_holds() {
     for (text, told) in [
         (
             "id = 2",
-            "`not_matched_by_source_action`: it sets `id`, a column of the primary key",
+            "`not_matched_by_source_action`: it sets `id`, a column of the primary key / leave it out: the key says which row it is",
         ),
         (
             "stat = 2",
@@ -288,7 +288,7 @@ async fn missing_rows_are_set_where_a_condition_holds() {
         ),
         (
             "state = 'a', state = 'b'",
-            "`not_matched_by_source_action`: `State` is set twice",
+            "`not_matched_by_source_action`: `State` is set twice / keep one of them",
         ),
     ] {
         let action = action(OnMissing::Set(text.to_owned()));
