@@ -286,8 +286,14 @@ impl Change<'_> {
             unchanged,
             ..Counts::default()
         };
+        // Its columns may be others all the same.
+        let columns = match &self.fit.reshaped {
+            Some(_) => self.fit.changes.clone(),
+            None => Vec::new(),
+        };
         let commit = Commit {
             rows,
+            columns,
             ..Commit::default()
         };
         Applied { table, commit }

@@ -219,7 +219,7 @@ async fn resolved(
     run.end(change, table, rows)
 }
 
-/// What MERGE did is what was found before, or the table is not to be trusted.
+/// What MERGE did is what was found before, or it is not published.
 fn hold(change: &Change<'_>, found: &Counts, done: &MergeMetrics) -> Result<(), Error> {
     let done = [
         done.num_target_rows_inserted as u64,
@@ -239,7 +239,7 @@ fn hold(change: &Change<'_>, found: &Counts, done: &MergeMetrics) -> Result<(), 
                 found.updated,
                 found.deleted
             ),
-            help: Some("rebuild the table with `--full-refresh`, and report this".to_owned()),
+            help: Some("nothing was published; please report this with the model's text".to_owned()),
         }),
     }
 }
