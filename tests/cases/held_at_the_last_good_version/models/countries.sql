@@ -1,0 +1,1 @@
+select * from (values ('fr'), ('be'), ('nl'), ('x')) as t(code)

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', primary_key='id', on_schema_change='fail') }}
+select value as id, {{ var('sql') }} from generate_series(1, 3)
