@@ -52,13 +52,13 @@ impl fmt::Display for SchemaChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SchemaChange::Added { column, data_type } => {
-                write!(f, "the new column `{column}` ({data_type})")
+                write!(f, "new column `{column}` ({data_type})")
             }
             SchemaChange::Widened { column, from, to } => {
                 write!(f, "`{column}` widened from {from} to {to}")
             }
             SchemaChange::Retyped { column, from, to } => {
-                write!(f, "`{column}` as {to} and no longer {from}")
+                write!(f, "`{column}` retyped from {from} to {to}")
             }
             SchemaChange::Dropped { column } => write!(f, "`{column}` dropped"),
         }

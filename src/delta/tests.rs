@@ -371,7 +371,7 @@ async fn a_table_grows_with_the_model() {
         .unwrap();
     assert_eq!(
         (commit.rows, commit.columns[0].to_string().as_str()),
-        (counts(1, 1, 0, 0), "the new column `at` (timestamp)")
+        (counts(1, 1, 0, 0), "new column `at` (timestamp)")
     );
     assert_eq!(
         json!(

@@ -42,7 +42,7 @@ async fn columns(job: &run::Job, step: &plan::Step) -> String {
         Ok(changes) if changes.is_empty() => String::new(),
         Ok(changes) => {
             let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            format!("; gets {}", changes.join(", "))
+            format!("; its columns change: {}", changes.join(", "))
         }
         Err(diagnostic) => format!("; will fail: {}", diagnostic.message),
     }

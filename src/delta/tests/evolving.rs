@@ -196,7 +196,7 @@ async fn the_columns_of_a_write_are_foreseen() {
             .unwrap(),
         [
             "`n` widened from integer to bigint",
-            "the new column `new` (boolean)"
+            "new column `new` (boolean)"
         ]
     );
     assert_eq!(
@@ -204,8 +204,8 @@ async fn the_columns_of_a_write_are_foreseen() {
             .await
             .unwrap(),
         [
-            "`n` as bigint and no longer integer",
-            "the new column `new` (boolean)"
+            "`n` retyped from integer to bigint",
+            "new column `new` (boolean)"
         ]
     );
     assert_eq!(

@@ -129,7 +129,7 @@ async fn a_table_gets_the_flag_later_whatever_its_schema_may_do() {
             .unwrap();
         assert_eq!(
             commit.columns[0].to_string(),
-            "the new column `gone` (boolean)"
+            "new column `gone` (boolean)"
         );
         // All rows that are there learn whether they are.
         assert_eq!(
