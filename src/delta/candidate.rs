@@ -12,7 +12,7 @@ use deltalake::logstore::object_store;
 use deltalake::table::config::TablePropertiesExt;
 use serde_json::{Map, Value};
 
-use super::branch::Branch;
+use super::branch::{Branch, Unpublished};
 use super::inspect::{load, scan};
 use super::{Error, Location};
 use crate::engine::Session;
@@ -70,12 +70,18 @@ pub(super) async fn publish(
     let version = base.and_then(DeltaTable::version).map_or(0, |v| v + 1);
     match branch.publish(version, entry).await {
         Ok(()) => {}
-        Err(object_store::Error::AlreadyExists { .. }) => {
+        Err(Unpublished::Overtaken) => {
             return Err(Error::Conflict {
                 location: location.shown(),
             });
         }
-        Err(error) => return Err(told(error)),
+        Err(Unpublished::Failed(error)) => return Err(told(error)),
+        Err(Unpublished::Unknown(error)) => {
+            return Err(Error::Unsure {
+                version,
+                what: told(error).to_string(),
+            });
+        }
     }
     // The commit is made; what tidies up after it can be done by the next one as well.
     let _ = tidy(location, version).await;

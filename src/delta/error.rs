@@ -94,6 +94,9 @@ pub enum Error {
     /// A log or a file that is torn or gone.
     #[error("the table at `{location}` is broken: {what}")]
     Corrupt { location: String, what: String },
+    /// The store neither took the commit nor said that it is not there.
+    #[error("whether version {version} was committed is not known: {what}")]
+    Unsure { version: u64, what: String },
     #[error(transparent)]
     Engine(#[from] engine::Error),
 }
@@ -236,6 +239,9 @@ impl Error {
                 Some(help) => told(Code::TableFailed).help(help),
                 None => told(Code::TableFailed),
             },
+            Error::Unsure { .. } => told(Code::TableFailed).help(
+                "run again when the store can be reached: what is committed already is not applied twice",
+            ),
             Error::Corrupt { .. } => told(Code::TableFailed).help(
                 "nothing was written; restore its files, or move its folder away and run again: \
                      the table is built anew",

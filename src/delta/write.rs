@@ -160,7 +160,8 @@ pub struct Counts {
 /// computed and audited again from the staged rows, a bounded number of times.
 ///
 /// # Errors
-/// [`Error::Held`] where `audit` lets it not pass. Whatever the error, the table is as it was.
+/// [`Error::Held`] where `audit` lets it not pass. Whatever the error, the table is as it was; only
+/// after [`Error::Unsure`] it may have the commit, and then the whole of it.
 pub async fn write(
     session: &Session,
     plan: &Plan,
@@ -168,11 +169,8 @@ pub async fn write(
     audit: &dyn Audit,
 ) -> Result<Commit, Error> {
     let mut begun = Begun::at(session, &write.location).await?;
-    if let Some(version) = begun.applied(write).await? {
-        return Ok(Commit {
-            repeats: Some(version),
-            ..Commit::default()
-        });
+    if let Some(repeated) = begun.repeated(write).await? {
+        return Ok(repeated);
     }
     let plan = &arrive::shaped(plan, write)?;
     let fit = fit(begun.table.as_ref(), plan, write)?;
@@ -209,6 +207,10 @@ pub async fn write(
         match done {
             Err(Error::Conflict { location }) if attempt < ATTEMPTS => {
                 begun = Begun::at(session, &write.location).await?;
+                // The other writer may have been at the same interval.
+                if let Some(repeated) = begun.repeated(write).await? {
+                    return Ok(repeated);
+                }
                 let now = begun.columns(write)?;
                 let replaced = matches!(write.action, Action::Overwrite { .. });
                 let fits = match (&columns, &now) {
@@ -268,15 +270,19 @@ impl Begun {
             .transpose()
     }
 
-    /// The version in which the write was applied already, where it must not be twice.
-    async fn applied(&self, write: &Write) -> Result<Option<i64>, Error> {
+    /// What the write did where it was applied already and must not be twice: nothing.
+    async fn repeated(&self, write: &Write) -> Result<Option<Commit>, Error> {
         let (Some(table), Some(transaction)) = (&self.table, &write.transaction) else {
             return Ok(None);
         };
         if !transaction.once {
             return Ok(None);
         }
-        transaction.applied(table, &write.location).await
+        let applied = transaction.applied(table, &write.location).await?;
+        Ok(applied.map(|version| Commit {
+            repeats: Some(version),
+            ..Commit::default()
+        }))
     }
 }
 
