@@ -1,6 +1,7 @@
 //! The change feed of a version, against the rows before and after it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
@@ -11,6 +12,7 @@ use super::model::{self, Cell, Row, Table};
 
 /// The changes that a version tells of: what each is called, and its row.
 pub async fn read(place: &Place, version: i64) -> Vec<(String, Row)> {
+    alias_folders(&place.root);
     let version = u64::try_from(version).unwrap();
     let mut table = place.location().handle().unwrap();
     table.load_version(version).await.unwrap();
@@ -32,6 +34,19 @@ pub async fn read(place: &Place, version: i64) -> Vec<(String, Row)> {
         found.push((kind, row));
     }
     found
+}
+
+/// deltalake's reader of feeds encodes names once more that the log has encoded already, and looks
+/// for `p=a%2520b` where `p=a%20b` is: what it looks for leads to what is there.
+fn alias_folders(root: &Path) {
+    let folders: Vec<_> = walkdir::WalkDir::new(root).into_iter().flatten().collect();
+    for folder in folders.iter().filter(|entry| entry.file_type().is_dir()) {
+        let name = folder.file_name().to_str().unwrap();
+        let wanted = folder.path().with_file_name(name.replace('%', "%25"));
+        if !wanted.exists() {
+            std::os::unix::fs::symlink(folder.path(), wanted).unwrap();
+        }
+    }
 }
 
 /// Makes the changes to the rows before, which has to give the rows after.

@@ -66,6 +66,18 @@ pub struct Table {
     pub rows: BTreeMap<Vec<Cell>, Row>,
 }
 
+impl Table {
+    /// With its columns where another has them, if they are the same.
+    pub fn in_order_of(mut self, other: Option<&Table>) -> Table {
+        let other = other.map_or(&[][..], |other| &other.columns);
+        let all = |columns: &[String]| columns.iter().cloned().collect::<BTreeSet<_>>();
+        if all(&self.columns) == all(other) {
+            self.columns = other.to_vec();
+        }
+        self
+    }
+}
+
 /// Why a batch is not taken.
 #[derive(Debug)]
 pub enum Why {
