@@ -27,7 +27,7 @@ struct Tried {
 
 #[test]
 fn batches_give_what_the_model_says() {
-    let cases = super::tried(20, 500);
+    let cases = super::tried(16, 500);
     let seed = super::seed();
     let config = Config {
         cases: u32::try_from(cases).unwrap(),
@@ -42,7 +42,12 @@ fn batches_give_what_the_model_says() {
     let mut runner = TestRunner::new_with_rng(config, rng);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let tried = Tried::default();
-    let engine = Engine::new(&Settings::default()).unwrap();
+    // So few rows are not worth to be divided.
+    let settings = Settings {
+        threads: Some(1),
+        ..Settings::default()
+    };
+    let engine = Engine::new(&settings).unwrap();
     let result = runner.run(&case::strategy(), |case| {
         runtime
             .block_on(holds(&engine, &case, &tried))

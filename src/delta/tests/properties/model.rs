@@ -301,7 +301,7 @@ fn merge(
     for key in missing {
         let expired = |row: &Row, days: u32| match &row["missing_since"] {
             Cell::At(since) => *since <= now - i64::from(days) * 86_400_000_000,
-            _ => false,
+            _ => days == 0,
         };
         let row = table.rows.get_mut(&key)?;
         match case.missing {
