@@ -8,6 +8,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,17 +34,32 @@ pub(super) struct Branch {
     base: OnceLock<Option<u64>>,
     /// Data files that were written through the branch.
     written: Mutex<Vec<Path>>,
+    /// Whether a put that failed is surely not done where nothing is found of it. What is on its way
+    /// to a remote store can still arrive.
+    local: bool,
+}
+
+/// Why an entry is not known to be in the log.
+#[derive(Debug)]
+pub(super) enum Unpublished {
+    /// Another writer's entry is there.
+    Overtaken,
+    /// It is not there.
+    Failed(Error),
+    /// The log could not be read to find out.
+    Unknown(Error),
 }
 
 impl Branch {
     /// `root` is the table's folder in the store.
-    pub(super) fn new(below: Arc<dyn ObjectStore>, root: &Path) -> Branch {
+    pub(super) fn new(below: Arc<dyn ObjectStore>, root: &Path, local: bool) -> Branch {
         Branch {
             below,
             log: root.clone().join("_delta_log"),
             held: InMemory::new(),
             base: OnceLock::new(),
             written: Mutex::default(),
+            local,
         }
     }
 
@@ -65,11 +81,7 @@ impl Branch {
     }
 
     /// Makes the entry of a version visible to everyone, if no other writer was first.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyExists`] where another writer was; any other error of the store where the
-    /// version is not there.
-    pub(super) async fn publish(&self, version: u64, entry: Bytes) -> Result<()> {
+    pub(super) async fn publish(&self, version: u64, entry: Bytes) -> Result<(), Unpublished> {
         let path = self.log.clone().join(format!("{version:020}.json"));
         let put = PutOptions::from(deltalake::logstore::object_store::PutMode::Create);
         let Err(error) = self.below.put_opts(&path, entry.clone().into(), put).await else {
@@ -77,11 +89,40 @@ impl Branch {
         };
         // A store that lost its own answer may have taken the entry, and a second try of its client
         // then finds it there: only the log knows.
-        let found = async { self.below.get(&path).await?.bytes().await };
-        match found.await {
+        match self.look(&path).await {
             Ok(found) if found == entry => Ok(()),
-            _ => Err(error),
+            Ok(_) => Err(Unpublished::Overtaken),
+            Err(Error::NotFound { .. }) => {
+                if !self.local {
+                    self.keep();
+                }
+                Err(Unpublished::Failed(error))
+            }
+            Err(_) => {
+                self.keep();
+                Err(Unpublished::Unknown(error))
+            }
         }
+    }
+
+    /// Reads an entry of the log, more than once if need be.
+    async fn look(&self, path: &Path) -> Result<Bytes> {
+        const WAITS: [u64; 3] = [20, 200, 1000];
+        let read = || async { self.below.get(path).await?.bytes().await };
+        let mut found = read().await;
+        for wait in WAITS {
+            match &found {
+                Ok(_) | Err(Error::NotFound { .. }) => break,
+                Err(_) => tokio::time::sleep(Duration::from_millis(wait)).await,
+            }
+            found = read().await;
+        }
+        found
+    }
+
+    /// Gives the data files up to a commit that may be there: without them it could not be read.
+    fn keep(&self) {
+        self.lock().clear();
     }
 
     /// Removes the data files that were written, where they are of no use. What cannot be removed
@@ -154,6 +195,11 @@ impl Branch {
 fn version(path: &Path) -> Option<u64> {
     const DIGITS: usize = 20;
     let name = path.filename()?;
+    // Several versions in one file are of the last of them.
+    let name = match name.strip_suffix(".compacted.json") {
+        Some(_) => name.get(DIGITS + 1..)?,
+        None => name,
+    };
     let (digits, rest) = name.split_at_checked(DIGITS)?;
     rest.starts_with('.').then(|| digits.parse().ok()).flatten()
 }
@@ -278,7 +324,7 @@ mod tests {
     async fn the_log_is_held_back_and_others_are_hidden() {
         let below = Arc::new(InMemory::new());
         below.put(&entry(0), "zero".into()).await.unwrap();
-        let branch = Branch::new(below.clone(), &Path::from("tables/t"));
+        let branch = Branch::new(below.clone(), &Path::from("tables/t"), false);
         branch.begin(Some(0));
         below.put(&entry(1), "another's".into()).await.unwrap();
         branch.put(&entry(1), "ours".into()).await.unwrap();
@@ -294,7 +340,7 @@ mod tests {
         assert_eq!(branch.entries().await.unwrap(), ["ours", "ours too"]);
 
         let late = branch.publish(1, "ours".into()).await;
-        assert!(matches!(late, Err(Error::AlreadyExists { .. })), "{late:?}");
+        assert!(matches!(late, Err(Unpublished::Overtaken)), "{late:?}");
         // What was taken before the answer was lost is ours all the same.
         branch.publish(1, "another's".into()).await.unwrap();
         branch.publish(2, "ours".into()).await.unwrap();
@@ -307,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn a_branch_of_no_table_hides_the_table_of_another() {
         let below = Arc::new(InMemory::new());
-        let branch = Branch::new(below.clone(), &Path::from("t"));
+        let branch = Branch::new(below.clone(), &Path::from("t"), false);
         branch.begin(None);
         below
             .put(

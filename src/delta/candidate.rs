@@ -1,6 +1,6 @@
 //! A table as the coming commit would leave it: read by tests, then published or thrown away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use deltalake::logstore::object_store;
 use deltalake::table::config::TablePropertiesExt;
 use serde_json::{Map, Value};
 
-use super::branch::Branch;
+use super::branch::{Branch, Unpublished};
 use super::evolve::REWRITE;
 use super::inspect::{load, scan};
 use super::{Error, Location};
@@ -55,9 +55,10 @@ impl Audit for NoAudit {
 /// is still the last.
 pub(super) async fn publish(
     branch: &Branch,
-    base: Option<&DeltaTable>,
-    location: &Location,
+    base: Option<u64>,
+    candidate: &Candidate<'_>,
 ) -> Result<(), Error> {
+    let location = candidate.location;
     let told = |error: object_store::Error| Error::from_delta(error.into(), location);
     let entries = branch.entries().await.map_err(told)?;
     let entry = match entries.as_slice() {
@@ -68,34 +69,40 @@ pub(super) async fn publish(
             help: None,
         })?,
     };
-    let version = base.and_then(DeltaTable::version).map_or(0, |v| v + 1);
+    let version = base.map_or(0, |base| base + 1);
     match branch.publish(version, entry).await {
         Ok(()) => {}
-        Err(object_store::Error::AlreadyExists { .. }) => {
+        Err(Unpublished::Overtaken) => {
             return Err(Error::Conflict {
                 location: location.shown(),
             });
         }
-        Err(error) => return Err(told(error)),
+        Err(Unpublished::Failed(error)) => return Err(told(error)),
+        Err(Unpublished::Unknown(error)) => {
+            return Err(Error::Unsure {
+                version,
+                what: told(error).to_string(),
+            });
+        }
     }
-    // The commit is made; what tidies up after it can be done by the next one as well.
-    let _ = tidy(location, version).await;
+    // The commit is made: readers do without a checkpoint, and the next one comes in its turn.
+    let _ = tidy(candidate, version).await;
     Ok(())
 }
 
 /// Writes a checkpoint where one is due, and drops the log that has expired before it.
-async fn tidy(location: &Location, version: u64) -> Result<(), Error> {
+async fn tidy(candidate: &Candidate<'_>, version: u64) -> Result<(), Error> {
+    let location = candidate.location;
     let told = |error| Error::from_delta(error, location);
-    let Some(table) = load(location.handle()?, location, i64::try_from(version).ok()).await? else {
-        return Ok(());
-    };
-    let config = table.snapshot().map_err(told)?.table_config();
+    let config = candidate.table.snapshot().map_err(told)?.table_config();
     if !(version + 1).is_multiple_of(config.checkpoint_interval().get()) {
         return Ok(());
     }
-    let cleans = config.enable_expired_log_cleanup();
+    let Some(table) = load(location.handle()?, location, i64::try_from(version).ok()).await? else {
+        return Ok(());
+    };
     create_checkpoint(&table, None).await.map_err(told)?;
-    if cleans {
+    if config.enable_expired_log_cleanup() {
         cleanup_metadata(&table, None).await.map_err(told)?;
     }
     Ok(())
@@ -124,6 +131,8 @@ fn squash(entries: &[Bytes]) -> Result<Bytes, serde_json::Error> {
     let mut others = Vec::new();
     let mut added: BTreeMap<String, Value> = BTreeMap::new();
     let mut removed: BTreeMap<String, Value> = BTreeMap::new();
+    let mut rewritten: HashSet<String> = HashSet::new();
+    let mut changed_again = false;
     for entry in entries {
         let rewrite = is_rewrite(entry);
         for line in entry.split(|byte| *byte == b'\n') {
@@ -155,11 +164,26 @@ fn squash(entries: &[Bytes]) -> Result<Bytes, serde_json::Error> {
                 "metaData" => metadata = Some(line),
                 "txn" => drop(named.insert(format!("txn {}", text("appId")), line)),
                 "domainMetadata" => drop(named.insert(format!("domain {}", text("domain")), line)),
-                "add" => drop(added.insert(path, line)),
+                "add" => {
+                    if rewrite {
+                        rewritten.insert(path.clone());
+                    }
+                    added.insert(path, line);
+                }
                 // A file that came and went in between was never part of the table.
-                "remove" if added.remove(&path).is_some() => {}
+                "remove" if added.remove(&path).is_some() => {
+                    changed_again |= rewritten.contains(&path);
+                }
                 "remove" => drop(removed.insert(path, line)),
                 _ => others.push(line),
+            }
+        }
+    }
+    if changed_again {
+        // Rows of the old files changed after all, and who reads files alone has to hear of it.
+        for (kind, files) in [("add", &mut added), ("remove", &mut removed)] {
+            for line in files.values_mut() {
+                line[kind]["dataChange"] = Value::Bool(true);
             }
         }
     }

@@ -33,7 +33,10 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    pub(super) async fn at(session: &Session, location: &Location) -> Result<Begun, Error> {
+    /// # Errors
+    /// [`Error::Conflict`], where the rows were computed from another version than the last.
+    pub(super) async fn at(session: &Session, write: &Write) -> Result<Begun, Error> {
+        let location = &write.location;
         let plain = location.handle()?;
         // The session keeps the first store that it hears of, and a branch is not to stay with it.
         plain
@@ -44,12 +47,22 @@ impl Begun {
             true => load(handle.clone(), location, None).await?,
             false => None,
         };
-        branch.begin(table.as_ref().and_then(DeltaTable::version));
+        let base = table.as_ref().and_then(DeltaTable::version);
+        if write.read_at.is_some() && write.read_at != base.map(signed) {
+            return Err(Error::Conflict {
+                location: location.shown(),
+            });
+        }
+        branch.begin(base);
         Ok(Begun {
             branch,
             handle,
             table,
         })
+    }
+
+    pub(super) fn version(&self) -> Option<u64> {
+        self.table.as_ref().and_then(DeltaTable::version)
     }
 
     pub(super) fn columns(&self, write: &Write) -> Result<Option<SchemaRef>, Error> {
@@ -59,15 +72,36 @@ impl Begun {
             .transpose()
     }
 
-    /// The version in which the write was applied already, where it must not be twice.
-    pub(super) async fn applied(&self, write: &Write) -> Result<Option<i64>, Error> {
+    /// What the write did where it was applied already and must not be twice: nothing. The table has
+    /// to pass all the same, since others read it now.
+    pub(super) async fn repeated(
+        &self,
+        write: &Write,
+        audit: &dyn Audit,
+    ) -> Result<Option<Commit>, Error> {
         let (Some(table), Some(transaction)) = (&self.table, &write.transaction) else {
             return Ok(None);
         };
         if !transaction.once {
             return Ok(None);
         }
-        transaction.applied(table, &write.location).await
+        let Some(applied) = transaction.applied(table, &write.location).await? else {
+            return Ok(None);
+        };
+        let candidate = Candidate {
+            location: &write.location,
+            table: table.clone(),
+        };
+        if !audit.passes(&candidate).await {
+            return Err(Error::Held {
+                version: self.version().map(signed),
+            });
+        }
+        Ok(Some(Commit {
+            repeats: Some(applied),
+            stands_on: self.version().map(signed),
+            ..Commit::default()
+        }))
     }
 }
 
@@ -118,13 +152,16 @@ impl Change<'_> {
         let rows = candidate.table(self.session)?;
         audit::check_constraints(&self.context, rows, &self.write.constraints).await?;
         if !audit.passes(&candidate).await {
-            return Err(Error::Held);
+            return Err(Error::Held {
+                version: self.base.map(signed),
+            });
         }
-        candidate::publish(&begun.branch, begun.table.as_ref(), self.location()).await?;
+        candidate::publish(&begun.branch, self.base, &candidate).await?;
         let changed = candidate.table.version() != self.base;
         Ok(Commit {
             // What may be several commits on the branch is one of the table.
             version: changed.then(|| signed(self.next())),
+            stands_on: self.base.map(signed),
             ..applied.commit
         })
     }

@@ -51,7 +51,10 @@ pub enum Error {
     },
     /// The audit that the caller asked for did not let the table pass.
     #[error("the table was not published: it did not pass its tests")]
-    Held,
+    Held {
+        /// The version that readers go on seeing.
+        version: Option<i64>,
+    },
     /// Conditions of the merge hide rows whose keys come again: these would be inserted a second time.
     #[error("`incremental_predicates` leave out {} whose {key} the model gives again", counted(*rows, "row", "rows"))]
     HiddenKey {
@@ -94,6 +97,9 @@ pub enum Error {
     /// A log or a file that is torn or gone.
     #[error("the table at `{location}` is broken: {what}")]
     Corrupt { location: String, what: String },
+    /// The store neither took the commit nor said that it is not there.
+    #[error("whether version {version} was committed is not known: {what}")]
+    Unsure { version: u64, what: String },
     #[error(transparent)]
     Engine(#[from] engine::Error),
 }
@@ -215,7 +221,7 @@ impl Error {
                     "filter these rows out or correct them in the model; nothing was published",
                 )
             }
-            Error::Held => told(Code::TestFailed),
+            Error::Held { .. } => told(Code::TableHeld),
             Error::HiddenKey { .. } => told(Code::DuplicateKey)
                 .help("widen the condition until it holds for every row that may come again"),
             Error::Rule { help, .. } => match help {
@@ -236,6 +242,9 @@ impl Error {
                 Some(help) => told(Code::TableFailed).help(help),
                 None => told(Code::TableFailed),
             },
+            Error::Unsure { .. } => told(Code::TableFailed).help(
+                "run again when the store can be reached: what is committed already is not applied twice",
+            ),
             Error::Corrupt { .. } => told(Code::TableFailed).help(
                 "nothing was written; restore its files, or move its folder away and run again: \
                      the table is built anew",

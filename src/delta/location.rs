@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(test)]
+use deltalake::logstore::object_store::ObjectStore;
 use deltalake::logstore::object_store::ObjectStoreScheme;
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use url::Url;
@@ -16,7 +18,24 @@ use super::branch::Branch;
 pub struct Location {
     url: Url,
     options: BTreeMap<String, String>,
+    /// What a test puts in the place of the store.
+    #[cfg(test)]
+    below: Option<Below>,
 }
+
+#[cfg(test)]
+#[derive(Clone, Debug)]
+struct Below(Arc<dyn ObjectStore>);
+
+#[cfg(test)]
+impl PartialEq for Below {
+    fn eq(&self, other: &Below) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[cfg(test)]
+impl Eq for Below {}
 
 impl Location {
     /// A path, relative to the working directory, or a URL: `file://`, `s3://`, `gs://`, `az://`.
@@ -32,7 +51,19 @@ impl Location {
                 })?
             }
         };
-        Ok(Location { url, options })
+        Ok(Location {
+            url,
+            options,
+            #[cfg(test)]
+            below: None,
+        })
+    }
+
+    /// The same place in another store, whose root is that of the file system.
+    #[cfg(test)]
+    pub(super) fn over(self, store: Arc<dyn ObjectStore>) -> Location {
+        let below = Some(Below(store));
+        Location { below, ..self }
     }
 
     /// The folder of a local table.
@@ -66,7 +97,7 @@ impl Location {
             what: format!("`{}`: {error}", self.shown()),
             help: None,
         })?;
-        let branch = Arc::new(Branch::new(store, &root));
+        let branch = Arc::new(Branch::new(store, &root, self.path().is_some()));
         let handle = self
             .builder()?
             .with_storage_backend(branch.clone(), self.url.clone())
@@ -76,9 +107,14 @@ impl Location {
     }
 
     fn builder(&self) -> Result<DeltaTableBuilder, Error> {
-        DeltaTableBuilder::from_url(self.url.clone())
-            .map(|builder| builder.with_storage_options(self.options.clone().into_iter().collect()))
-            .map_err(|error| Error::from_delta(error, self))
+        let builder = DeltaTableBuilder::from_url(self.url.clone())
+            .map_err(|error| Error::from_delta(error, self))?
+            .with_storage_options(self.options.clone().into_iter().collect());
+        #[cfg(test)]
+        if let Some(Below(store)) = &self.below {
+            return Ok(builder.with_storage_backend(Arc::clone(store), self.url.clone()));
+        }
+        Ok(builder)
     }
 }
 

@@ -239,7 +239,9 @@ fn hold(change: &Change<'_>, found: &Counts, done: &MergeMetrics) -> Result<(), 
                 found.updated,
                 found.deleted
             ),
-            help: Some("nothing was published; please report this with the model's text".to_owned()),
+            help: Some(
+                "nothing was published; please report this with the model's text".to_owned(),
+            ),
         }),
     }
 }

@@ -150,7 +150,9 @@ pub(super) async fn partitions(change: &Change<'_>, table: DeltaTable) -> Result
 /// nothing.
 async fn counts(change: &Change<'_>, old: DataFrame, same_shape: bool) -> Result<Counts, Error> {
     let new = change.rows()?;
-    let keyed = !change.fit.key.is_empty()
+    // Of a key that does not hold, each row would meet many.
+    let keyed = change.proven
+        && !change.fit.key.is_empty()
         && change.fit.key.iter().all(|column| {
             let data_type = |frame: &DataFrame| {
                 let fields = frame.schema().fields();

@@ -10,7 +10,9 @@ mod arriving;
 mod evolving;
 mod merging;
 mod missing;
+mod properties;
 mod publishing;
+mod stores;
 mod values;
 
 /// A session and a place for one table, gone with the value.
@@ -87,6 +89,27 @@ fn counts(inserted: u64, updated: u64, deleted: u64, unchanged: u64) -> Counts {
         deleted,
         unchanged,
     }
+}
+
+/// How many are tried: a few, or with `REFX_FAULTS` all of them, or so many.
+fn tried(few: u64, all: u64) -> u64 {
+    match std::env::var("REFX_FAULTS").as_deref() {
+        Ok("full") => all,
+        Ok(number) => number.parse().unwrap_or(few),
+        Err(_) => few,
+    }
+}
+
+/// What everything random is drawn from.
+fn seed() -> u64 {
+    let seed = std::env::var("REFX_SEED").ok();
+    seed.and_then(|seed| seed.parse().ok()).unwrap_or(1)
+}
+
+/// A line that `tests/faults/run.py` reads. The test's harness keeps what `print` says to itself.
+fn tell(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// `(1, 'a')` and the like as a SELECT of `id` and `v`.

@@ -21,7 +21,9 @@ pub struct Transaction {
 impl Transaction {
     /// The mark of a commit. Its number is the version of the commit, so that it can be found again.
     pub(super) fn at(&self, version: u64) -> Action {
-        Action::new(&self.name, signed(version))
+        // With its time it can expire: `delta.setTransactionRetentionDuration`.
+        let now = chrono::Utc::now().timestamp_millis();
+        Action::new_with_last_update(&self.name, signed(version), Some(now))
     }
 
     /// The version in which it was applied, where that is still part of the table: a restore takes
@@ -40,20 +42,27 @@ impl Transaction {
         let Some(applied) = found else {
             return Ok(None);
         };
-        let since = signed(snapshot.version()).saturating_sub(applied);
-        let since = usize::try_from(since).unwrap_or_default();
+        let mut at = signed(snapshot.version());
+        let since = usize::try_from(at.saturating_sub(applied)).unwrap_or_default();
         let commits: Vec<_> = table
             .history(Some(since))
             .try_collect()
             .await
             .map_err(told)?;
-        let taken_back = commits.iter().any(|commit| {
+        // Each restore is a step back to the version that it brought back: what lies between is not
+        // part of the table.
+        for (version, commit) in (0..=at).rev().zip(&commits) {
+            if version > at || commit.operation.as_deref() != Some("RESTORE") {
+                continue;
+            }
             let parameters = commit.operation_parameters.as_ref();
-            let version = parameters.and_then(|all| all.get("version"));
-            commit.operation.as_deref() == Some("RESTORE")
-                && version.and_then(number).is_none_or(|to| to < applied)
-        });
-        Ok((!taken_back).then_some(applied))
+            let to = parameters.and_then(|all| all.get("version"));
+            match to.and_then(number) {
+                Some(to) if to >= applied => at = to,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(applied))
     }
 }
 

@@ -96,6 +96,9 @@ pub struct Write {
     /// Rides in the commit: run id, model, fingerprint, inputs.
     pub commit_info: BTreeMap<String, Value>,
     pub transaction: Option<Transaction>,
+    /// The version of the table that the query itself reads, where it reads the table that it is for.
+    /// On any other version its rows are of no use.
+    pub read_at: Option<i64>,
 }
 
 impl Write {
@@ -116,6 +119,7 @@ impl Write {
             constraints: Vec::new(),
             commit_info: BTreeMap::new(),
             transaction: None,
+            read_at: None,
         }
     }
 }
@@ -125,6 +129,9 @@ impl Write {
 pub struct Commit {
     /// The new version; `None` where nothing changed and nothing was committed.
     pub version: Option<i64>,
+    /// The version before it, which is the table's where nothing was committed; `None` where there was
+    /// no table.
+    pub stands_on: Option<i64>,
     pub rows: Counts,
     /// What changed of the table's columns.
     pub columns: Vec<SchemaChange>,
@@ -153,19 +160,17 @@ pub struct Counts {
 /// computed and audited again from the staged rows, a bounded number of times.
 ///
 /// # Errors
-/// [`Error::Held`] where `audit` lets it not pass. Whatever the error, the table is as it was.
+/// [`Error::Held`] where `audit` lets it not pass. Whatever the error, the table is as it was; only
+/// after [`Error::Unsure`] it may have the commit, and then the whole of it.
 pub async fn write(
     session: &Session,
     plan: &Plan,
     write: &Write,
     audit: &dyn Audit,
 ) -> Result<Commit, Error> {
-    let mut begun = Begun::at(session, &write.location).await?;
-    if let Some(version) = begun.applied(write).await? {
-        return Ok(Commit {
-            repeats: Some(version),
-            ..Commit::default()
-        });
+    let mut begun = Begun::at(session, write).await?;
+    if let Some(repeated) = begun.repeated(write, audit).await? {
+        return Ok(repeated);
     }
     let plan = &arrive::shaped(plan, write)?;
     let fit = fit(begun.table.as_ref(), plan, write)?;
@@ -175,21 +180,23 @@ pub async fn write(
     let mut staged = plan
         .stage(fit.columns.clone(), Arc::clone(&fit.schema))
         .await?;
-    let context = context(session, prefers_sorting(session, &staged));
-    audit::check_key(&context, staged.table()?, &fit.key, Holder::Query).await?;
-    staged.require(&fit.key)?;
-
+    let mut sorts = prefers_sorting(session, &staged);
     let mut change = Change {
         session,
         write,
-        fit,
-        staged,
-        context,
+        context: context(session, sorts),
         base: None,
         proven: false,
+        staged: {
+            let context = context(session, sorts);
+            audit::check_key(&context, staged.table()?, &fit.key, Holder::Query).await?;
+            staged.require(&fit.key)?;
+            staged
+        },
+        fit,
     };
     for attempt in 1.. {
-        change.base = begun.table.as_ref().and_then(DeltaTable::version);
+        change.base = begun.version();
         change.proven = match &begun.table {
             Some(table) => audit::is_proven(table, &change.fit.key, &write.location).await?,
             None => true,
@@ -200,25 +207,29 @@ pub async fn write(
             begun.branch.discard().await;
         }
         match done {
-            Err(Error::Conflict { location }) if attempt < ATTEMPTS => {
-                begun = Begun::at(session, &write.location).await?;
-                let now = begun.columns(write)?;
-                let replaced = matches!(write.action, Action::Overwrite { .. });
-                let fits = match (&columns, &now) {
-                    (Some(before), Some(now)) => same_columns(before, now),
-                    (None, Some(now)) => same_columns(&change.fit.schema, now),
-                    (_, None) => columns.is_none(),
-                };
-                if !fits && !replaced {
-                    return Err(Error::Conflict { location });
-                }
-            }
+            // Rows that were computed from the table itself are of no use on another version.
+            Err(Error::Conflict { .. }) if attempt < ATTEMPTS && write.read_at.is_none() => {}
             // A hash join cannot spill; one that sorts can.
-            Err(Error::Engine(error)) if error.kind == Kind::Resources && attempt == 1 => {
-                change.context = super::change::context(session, true);
-                begun = Begun::at(session, &write.location).await?;
+            Err(Error::Engine(error)) if error.kind == Kind::Resources && !sorts => {
+                sorts = true;
+                change.context = context(session, sorts);
             }
             done => return done,
+        }
+        begun = Begun::at(session, write).await?;
+        // The other writer may have been at the same interval.
+        if let Some(repeated) = begun.repeated(write, audit).await? {
+            return Ok(repeated);
+        }
+        let now = begun.columns(write)?;
+        let replaced = matches!(write.action, Action::Overwrite { .. });
+        let fits = match (&columns, &now) {
+            (Some(before), Some(now)) => same_columns(before, now),
+            (None, Some(now)) => same_columns(&change.fit.schema, now),
+            (_, None) => columns.is_none(),
+        };
+        if !fits && !replaced {
+            break;
         }
     }
     Err(Error::Conflict {

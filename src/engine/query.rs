@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::json::ArrayWriter;
 use datafusion::common::DataFusionError;
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlanProperties;
 use serde_json::Value;
 
 use super::stage::stage;
-use super::{Error, Kind, Staged};
+use super::{Error, Kind, Name, Staged};
 
 /// A SELECT whose names and types are settled, bound to the session that planned it.
 #[derive(Clone, Debug)]
@@ -59,6 +59,21 @@ impl Plan {
     /// Rows that the query has given so far, while a write runs it.
     pub fn rows_staged(&self) -> u64 {
         self.staged.load(Ordering::Relaxed)
+    }
+
+    /// Whether the query reads the table of a name.
+    pub fn reads(&self, name: &Name) -> bool {
+        let wanted = super::session::reference(name);
+        let mut found = false;
+        // The walk cannot fail: its step does not.
+        let _ = self.logical.apply_with_subqueries(|node| {
+            found |= matches!(node, LogicalPlan::TableScan(scan) if scan.table_name.resolved_eq(&wanted));
+            Ok(match found {
+                true => TreeNodeRecursion::Stop,
+                false => TreeNodeRecursion::Continue,
+            })
+        });
+        found
     }
 
     pub fn schema(&self) -> SchemaRef {

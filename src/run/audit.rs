@@ -9,8 +9,9 @@ use chrono::Utc;
 use super::step::{Ended, Timed};
 use super::{Job, Outcome, verdict};
 use crate::delta::{Audit, Candidate};
-use crate::manifest::NodeId;
+use crate::manifest::{Node, NodeId};
 use crate::plan::Step;
+use crate::project::config::Severity;
 
 /// The tests that a table has to pass before it is published.
 pub(super) struct Tests {
@@ -38,6 +39,16 @@ impl Tests {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a failure of the test holds the table: one that only warns does not, even where it
+    /// cannot run.
+    fn holds(&self, step: &Step) -> bool {
+        let node = self.job.node(&step.node).ok();
+        let severity = node
+            .and_then(Node::as_test)
+            .and_then(|test| test.config.severity);
+        severity != Some(Severity::Warn) || self.job.rules.warn_error
+    }
+
     /// What the tests found that failed, a line each.
     pub(super) fn reasons(&self) -> Vec<String> {
         let results = self.lock();
@@ -61,6 +72,8 @@ impl Audit for Tests {
         if self.tests.is_empty() {
             return true;
         }
+        // What an earlier candidate came to is of no more use.
+        self.lock().clear();
         let results = match candidate.table(&self.job.engine.session()) {
             Ok(table) => verdict::together(&self.job, &self.tests, &self.about, table).await,
             Err(error) => {
@@ -74,7 +87,10 @@ impl Audit for Tests {
                 self.tests.iter().map(unread).collect()
             }
         };
-        let passes = !results.iter().any(|test| test.ended.outcome.is_failure());
+        let counts = self.tests.iter().map(|step| self.holds(step));
+        let passes = !counts
+            .zip(&results)
+            .any(|(holds, test)| holds && test.ended.outcome.is_failure());
         *self.lock() = results;
         passes
     }

@@ -59,17 +59,21 @@ pub(super) fn outcome(job: &Job, id: &NodeId, commit: &delta::Commit) -> Outcome
             job.tables.pin(id, version);
             Outcome::Committed { version, rows }
         }
-        None => Outcome::Unchanged {
-            version: job.tables.version(id),
-            rows,
-        },
+        None => {
+            // Another run may have made it since this one began.
+            let version = commit.stands_on.and_then(|at| u64::try_from(at).ok());
+            if let Some(version) = version {
+                job.tables.pin(id, version);
+            }
+            Outcome::Unchanged { version, rows }
+        }
     }
 }
 
 /// A table that did not pass: which version readers go on seeing, since when, and why.
-pub(super) fn held(work: &Work<'_>) -> Outcome {
+pub(super) fn held(work: &Work<'_>, version: Option<i64>) -> Outcome {
     let Work { job, node, .. } = *work;
-    let version = job.tables.version(node.id());
+    let version = version.and_then(|version| u64::try_from(version).ok());
     let facts = job.basis.facts.get(node.id());
     let facts = facts.filter(|facts| Some(facts.version) == version);
     let since = facts

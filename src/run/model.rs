@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::inputs::located;
+use super::inputs::{located, name};
 use super::step::{Ended, Work};
 use super::writing::{action, place, write};
 use super::{Job, Live, Outcome, hooks, landing};
@@ -12,14 +12,36 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::Model;
 use crate::plan::{self, Step};
 
+/// How often a query that reads its own table is run again, because other writers were faster.
+const ATTEMPTS: usize = 5;
+
 pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnostic> {
+    let mut attempt = 1;
+    loop {
+        match once(work, model, attempt).await? {
+            Done::Ended(ended) => return Ok(ended),
+            Done::Overtaken => attempt += 1,
+        }
+    }
+}
+
+/// What an attempt came to.
+enum Done {
+    Ended(Ended),
+    /// The query read its own table, and another writer has moved that on.
+    Overtaken,
+}
+
+async fn once(work: &Work<'_>, model: &Model, attempt: usize) -> Result<Done, Diagnostic> {
     let Work {
         job, step, node, ..
     } = *work;
     let inputs = job.inputs();
     let session = job.engine.session();
     inputs.of(&session, node).await?;
-    hooks::of_node(&inputs, &session, node, &model.config.pre_hook).await?;
+    if attempt == 1 {
+        hooks::of_node(&inputs, &session, node, &model.config.pre_hook).await?;
+    }
     let queries = Arc::new(Live::new(&session, &inputs));
     let compiled = compile::render(&job.basis, node, Some(queries))?;
     work.keep(&compiled);
@@ -39,14 +61,29 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
             Outcome::Planned
         }
         Some(action) => {
-            let write = write(job, node, model, action)?;
+            let mut write = write(job, node, model, action)?;
+            if plan.reads(&name(&model.relation)) {
+                let version = job.tables.version(node.id());
+                write.read_at = version.and_then(|version| i64::try_from(version).ok());
+            }
             let commit = match landing::commit(work, &plan, &write, &session).await {
                 Ok(commit) => commit,
-                Err(delta::Error::Held) => {
-                    return Ok(Ended {
-                        outcome: landing::held(work),
+                Err(delta::Error::Held { version }) => {
+                    return Ok(Done::Ended(Ended {
+                        outcome: landing::held(work, version),
                         warnings,
-                    });
+                    }));
+                }
+                Err(delta::Error::Conflict { .. })
+                    if write.read_at.is_some() && attempt < ATTEMPTS =>
+                {
+                    let now = delta::inspect(&write.location).await;
+                    let now = now.map_err(delta::Error::into_diagnostic)?;
+                    let version = now.and_then(|now| u64::try_from(now.version).ok());
+                    if let Some(version) = version {
+                        job.tables.pin(node.id(), version);
+                    }
+                    return Ok(Done::Overtaken);
                 }
                 Err(delta::Error::Engine(error)) => {
                     return Err(located(session.told(&compiled.sql, error), &compiled));
@@ -73,7 +110,7 @@ pub(super) async fn run(work: &Work<'_>, model: &Model) -> Result<Ended, Diagnos
             outcome
         }
     };
-    Ok(Ended { outcome, warnings })
+    Ok(Done::Ended(Ended { outcome, warnings }))
 }
 
 /// What a step will change of its table's columns. Its query is planned, not run; nothing is known of

@@ -41,11 +41,18 @@ pub(super) async fn walk<F>(
     F: Future<Output = Ended>,
 {
     let steps = &plan.steps;
-    let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
+    let mut waiting: Vec<usize> = steps
+        .iter()
+        .map(|step| step.after.len() + step.behind.len())
+        .collect();
     let mut readers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    for (at, Step { after, .. }) in steps.iter().enumerate() {
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
+    for (at, Step { after, behind, .. }) in steps.iter().enumerate() {
         for &before in after {
             readers[before].push(at);
+        }
+        for &before in behind {
+            followers[before].push(at);
         }
     }
     let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|&at| waiting[at] == 0).collect();
@@ -67,16 +74,23 @@ pub(super) async fn walk<F>(
         for audit in ended.audits {
             settled[audit] = true;
         }
+        let mut released = followers[at].clone();
         if succeeded {
-            for &reader in &readers[at] {
-                waiting[reader] -= 1;
-                if waiting[reader] == 0 && !settled[reader] {
-                    ready.insert(reader);
-                }
-            }
+            released.extend(&readers[at]);
         } else {
             failed = true;
-            skip_readers(at, plan, &readers, &mut settled, &mut skip);
+            let mut over = Vec::new();
+            skip_readers(at, plan, &readers, &mut settled, |skipped, reason| {
+                over.push(skipped);
+                skip(skipped, reason);
+            });
+            released.extend(over.iter().flat_map(|&skipped| &followers[skipped]));
+        }
+        for next in released {
+            waiting[next] -= 1;
+            if waiting[next] == 0 && !settled[next] {
+                ready.insert(next);
+            }
         }
     }
 
@@ -96,7 +110,7 @@ fn skip_readers(
     plan: &Plan,
     readers: &[Vec<usize>],
     settled: &mut [bool],
-    skip: &mut impl FnMut(usize, SkipReason),
+    mut skip: impl FnMut(usize, SkipReason),
 ) {
     let mut todo = vec![failed];
     while let Some(at) = todo.pop() {
@@ -135,6 +149,7 @@ mod tests {
                     action: Action::Create,
                     reason: String::new(),
                     after: after.split_whitespace().filter_map(at).collect(),
+                    behind: Vec::new(),
                     audits: Vec::new(),
                 })
                 .collect(),

@@ -49,9 +49,9 @@ pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnosti
     write.transaction = Some(landing::transaction(job, node, false));
     let commit = match landing::commit(work, &plan, &write, &session).await {
         Ok(commit) => commit,
-        Err(delta::Error::Held) => {
+        Err(delta::Error::Held { version }) => {
             return Ok(Ended {
-                outcome: landing::held(work),
+                outcome: landing::held(work, version),
                 warnings: Vec::new(),
             });
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::audit::Tests;
 use super::{
@@ -136,6 +137,8 @@ async fn interrupted(job: &Job, node: &Node) -> Ended {
         && let Ok(Some(facts)) = delta::inspect(&location).await
         && let Ok(version) = u64::try_from(facts.version)
         && before.is_none_or(|before| version > before)
+        && facts.commit_info.get("refx.run_id").and_then(Value::as_str)
+            == Some(&*job.basis.invocation.invocation_id)
     {
         outcome = Outcome::Committed {
             version,

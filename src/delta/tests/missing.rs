@@ -127,10 +127,7 @@ async fn a_table_gets_the_flag_later_whatever_its_schema_may_do() {
             .write_as(&pairs("(1, 'a'), (4, 'd')"), write.clone())
             .await
             .unwrap();
-        assert_eq!(
-            commit.columns[0].to_string(),
-            "new column `gone` (boolean)"
-        );
+        assert_eq!(commit.columns[0].to_string(), "new column `gone` (boolean)");
         // All rows that are there learn whether they are.
         assert_eq!(
             json!(place.rows("select id, gone from t order by id").await),

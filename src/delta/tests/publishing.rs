@@ -60,7 +60,7 @@ impl Place {
     }
 
     /// The data files that lie in the table's folder, of whatever version.
-    fn data_files(&self) -> usize {
+    pub(super) fn data_files(&self) -> usize {
         let files = walkdir::WalkDir::new(self.root.join("t")).into_iter();
         let is_data = |path: &std::path::Path| path.extension().is_some_and(|e| e == "parquet");
         files.flatten().filter(|file| is_data(file.path())).count()
@@ -86,7 +86,7 @@ async fn a_refused_candidate_is_seen_by_its_audit_alone() {
         let write = Write::new(place.location(), merge_on(&["id"]));
         let sql = "select * from (values ('b', 20), ('d', 4)) as t(id, n)";
         let refused = place.audited(sql, &write, &refuses).await;
-        assert!(matches!(refused, Err(Error::Held)), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Held { .. })), "{refused:?}");
         let seen = refuses.seen.lock().unwrap().clone();
         if first {
             assert_eq!(seen, [[json!("b"), json!(20)], [json!("d"), json!(4)]]);
@@ -270,6 +270,44 @@ async fn an_interval_is_applied_once_until_it_is_taken_back() {
     assert_eq!(place.all().await.len(), 3);
     let again = place.write_as(THREE, append(true)).await.unwrap();
     assert_eq!((again.version, again.repeats), (Some(4), None));
+}
+
+/// Says yes, and lets another process apply the same write first.
+struct Repeats<'a> {
+    place: &'a Place,
+    write: &'a Write,
+    done: Mutex<bool>,
+}
+
+#[async_trait]
+impl Audit for Repeats<'_> {
+    async fn passes(&self, _: &Candidate<'_>) -> bool {
+        if !std::mem::replace(&mut *self.done.lock().unwrap(), true) {
+            let other = self.place.write_as(THREE, self.write.clone()).await;
+            other.unwrap();
+        }
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interval_that_two_apply_at_once_is_applied_once() {
+    let place = Place::new();
+    let write = Write {
+        transaction: Some(Transaction {
+            name: "refx/model.shop.visits/2024-09-01".into(),
+            once: true,
+        }),
+        ..Write::new(place.location(), Action::Append { key: None })
+    };
+    let audit = Repeats {
+        place: &place,
+        write: &write,
+        done: Mutex::default(),
+    };
+    let late = place.audited(THREE, &write, &audit).await.unwrap();
+    assert_eq!((late.version, late.repeats), (None, Some(0)));
+    assert_eq!(place.all().await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
