@@ -17,6 +17,8 @@ pub(super) struct SharedPool {
     size: usize,
     /// What operators that can spill get of it at most.
     spilling: usize,
+    /// As long as they all hold less than this, one may hold more than its share.
+    common: usize,
     state: Mutex<State>,
 }
 
@@ -33,9 +35,14 @@ impl SharedPool {
         // What merges need does not grow with the pool: it is a few batches for each spilled file.
         const ENOUGH: usize = 512 << 20;
         let kept_back = (size / 4).max(ENOUGH.min(size / 2));
+        let spilling = size - kept_back;
         SharedPool {
             size,
-            spilling: size - kept_back,
+            spilling,
+            // Queries that run side by side have hundreds of such operators, and most hold next to
+            // nothing: by shares alone, the few that group many rows would go to disk with the pool
+            // empty. A third, and all shares on top, still are no more than the pool.
+            common: spilling / 3,
             state: Mutex::default(),
         }
     }
@@ -92,7 +99,9 @@ impl MemoryPool for SharedPool {
         let (fits, left) = if reservation.consumer().can_spill() {
             let free = self.size.saturating_sub(state.fixed).min(self.spilling);
             let share = free / state.spillers.max(1);
-            (wanted <= share, share.saturating_sub(reservation.size()))
+            let common = state.spillable + additional <= self.common.min(free);
+            let left = share.saturating_sub(reservation.size());
+            (wanted <= share || common, left)
         } else {
             let free = self.size.saturating_sub(state.fixed + state.spillable);
             (additional <= free, free)
@@ -120,5 +129,30 @@ impl MemoryPool for SharedPool {
 
     fn memory_limit(&self) -> MemoryLimit {
         MemoryLimit::Finite(self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_spiller_goes_past_its_share_while_the_pool_is_nearly_empty() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(SharedPool::new(4000 << 20));
+        let spiller = || {
+            let consumer = MemoryConsumer::new("group").with_can_spill(true);
+            consumer.register(&pool)
+        };
+        let many: Vec<MemoryReservation> = (0..100).map(|_| spiller()).collect();
+        // A share is 30 MB, and all of them hold up to 1000 MB in common.
+        many[0].try_grow(900 << 20).unwrap();
+        many[1].try_grow(200 << 20).unwrap_err();
+        many[1].try_grow(90 << 20).unwrap();
+        many[1].try_grow(20 << 20).unwrap_err();
+        many[2].try_grow(29 << 20).unwrap();
+        many[0].shrink(500 << 20);
+        many[1].try_grow(200 << 20).unwrap();
     }
 }

@@ -1,203 +1,13 @@
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, PoisonError};
-
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::catalog::streaming::StreamingTable;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::datasource::MemTable;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{ColumnarValue, Expr, TableType, Volatility, create_udf};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
-use futures::StreamExt;
-use tokio::sync::Semaphore;
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 
+use self::table::{After, Seen, Watched, batch, orders, watched};
 use super::*;
 use crate::engine::{Engine, Position, Settings};
 
-/// What happens to each partition behind its last row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum After {
-    End,
-    Error,
-    Panic,
-    /// The rows begin anew.
-    Again,
-}
-
-/// What became of a table in a test.
-#[derive(Debug, Default)]
-struct Seen {
-    /// The columns of each scan that was planned.
-    scans: Mutex<Vec<Vec<usize>>>,
-    /// Partitions that were read.
-    reads: AtomicUsize,
-    /// Batches that were given.
-    batches: Semaphore0,
-}
-
-/// A semaphore that begins at zero.
-#[derive(Debug)]
-struct Semaphore0(Semaphore);
-
-impl Default for Semaphore0 {
-    fn default() -> Semaphore0 {
-        Semaphore0(Semaphore::new(0))
-    }
-}
-
-impl Seen {
-    fn scans(&self) -> Vec<Vec<usize>> {
-        let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
-        scans.clone()
-    }
-
-    fn reads(&self) -> usize {
-        self.reads.load(Ordering::Relaxed)
-    }
-}
-
-#[derive(Debug)]
-struct Watched {
-    inner: Arc<dyn TableProvider>,
-    schema: SchemaRef,
-    seen: Arc<Seen>,
-}
-
-impl TableProvider for Watched {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn scan<'a, 'b, 'c, 'd, 'out>(
-        &'a self,
-        state: &'b dyn datafusion::catalog::Session,
-        projection: Option<&'c Vec<usize>>,
-        filters: &'d [Expr],
-        limit: Option<usize>,
-    ) -> std::pin::Pin<
-        Box<dyn Future<Output = datafusion::common::Result<Arc<dyn ExecutionPlan>>> + Send + 'out>,
-    >
-    where
-        'a: 'out,
-        'b: 'out,
-        'c: 'out,
-        'd: 'out,
-        Self: 'out,
-    {
-        let mut scans = self
-            .seen
-            .scans
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        scans.push(projection.cloned().unwrap_or_default());
-        self.inner.scan(state, projection, filters, limit)
-    }
-}
-
-#[derive(Debug)]
-struct Part {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-    after: After,
-    seen: Arc<Seen>,
-}
-
-impl PartitionStream for Part {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        self.seen.reads.fetch_add(1, Ordering::Relaxed);
-        let (after, seen) = (self.after, Arc::clone(&self.seen));
-        let rows = futures::stream::iter(self.batches.clone()).map(Ok);
-        let rows = match after {
-            After::End => rows.boxed(),
-            After::Again => {
-                let batches = self.batches.clone();
-                futures::stream::iter(batches.into_iter().cycle().map(Ok)).boxed()
-            }
-            After::Error | After::Panic => rows
-                .chain(futures::stream::once(async move {
-                    assert!(after == After::Error, "the file is broken");
-                    Err(DataFusionError::Execution("the disk is gone".to_owned()))
-                }))
-                .boxed(),
-        };
-        let rows = rows.then(move |batch| {
-            seen.batches.0.add_permits(1);
-            async move {
-                // As files do, so that a partition is not read in one go.
-                tokio::task::yield_now().await;
-                batch
-            }
-        });
-        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
-    }
-}
-
-const ROWS_A_BATCH: usize = 16;
-
-/// `orders(id bigint, customer bigint, status varchar, amount bigint)`: ids are 0, 1, …, customers
-/// are 0 to 6 or NULL.
-fn batch(first: usize, rows: usize) -> RecordBatch {
-    let ids = (first..first + rows).map(|id| i64::try_from(id).unwrap());
-    let ids: Vec<i64> = ids.collect();
-    let statuses = ["new", "paid", "sent"];
-    let columns: [(&str, ArrayRef); 4] = [
-        ("id", Arc::new(Int64Array::from(ids.clone()))),
-        (
-            "customer",
-            Arc::new(Int64Array::from_iter(
-                ids.iter().map(|id| (id % 8 != 7).then_some(id % 8)),
-            )),
-        ),
-        (
-            "status",
-            Arc::new(StringArray::from_iter_values(
-                ids.iter()
-                    .map(|id| statuses[usize::try_from(id % 3).unwrap()]),
-            )),
-        ),
-        (
-            "amount",
-            Arc::new(Int64Array::from_iter_values(
-                ids.iter().map(|id| id * 7 % 100),
-            )),
-        ),
-    ];
-    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, values)| (name, values, true)))
-        .unwrap()
-}
-
-/// The table `orders`, of some partitions of some batches each.
-fn orders(partitions: usize, batches: usize, after: After) -> (Arc<Watched>, Arc<Seen>) {
-    let seen = Arc::new(Seen::default());
-    let schema = batch(0, 1).schema();
-    let parts = (0..partitions).map(|part| {
-        let first = |at: usize| (part * batches + at) * ROWS_A_BATCH;
-        Arc::new(Part {
-            schema: schema.clone(),
-            batches: (0..batches)
-                .map(|at| batch(first(at), ROWS_A_BATCH))
-                .collect(),
-            after,
-            seen: Arc::clone(&seen),
-        }) as Arc<dyn PartitionStream>
-    });
-    let inner = StreamingTable::try_new(schema.clone(), parts.collect()).unwrap();
-    let table = Watched {
-        inner: Arc::new(inner),
-        schema,
-        seen: Arc::clone(&seen),
-    };
-    (Arc::new(table), seen)
-}
+mod table;
 
 fn engine() -> Engine {
     Engine::new(&Settings {
@@ -388,7 +198,7 @@ async fn a_query_that_the_statistics_answer_spares_the_scan() {
     let name = Name::bare("orders");
     writer.register_source(&name, &source).await.unwrap();
     let table = writer.context.table_provider("orders").await.unwrap();
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(Seen::new());
     let table = Arc::new(Watched {
         schema: table.schema(),
         inner: table,
@@ -519,21 +329,29 @@ async fn a_query_that_found_no_memory_runs_again_alone() {
         ..Settings::default()
     })
     .unwrap();
-    let rows = 400_000;
-    let parts = vec![vec![batch(0, rows)], vec![batch(rows, rows)]];
-    let table = MemTable::try_new(batch(0, 1).schema(), parts).unwrap();
-    // The side of a join that is kept cannot go to disk: 40 MB of 64.
-    let sql =
-        "select count(*) as n from orders o cross join customers c where o.id + c.customer < 0";
-    let queries = (0..4).map(|_| Query {
-        session: session(&engine),
-        sql: sql.to_owned(),
-    });
-    let name = Name::bare("orders");
-    let answers = together(&name, Arc::new(table), queries.collect(), 10).await;
-    for answer in answers {
-        assert_eq!(answer.unwrap().rows, [[serde_json::json!(0)]]);
+    // 44 MB, which the join keeps: what it builds cannot go to disk.
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 10); 500]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..500));
+    let rows = RecordBatch::try_from_iter([("id", numbers), ("text", text)]).unwrap();
+    let (table, seen) = watched(vec![vec![rows; 88]], After::End);
+    let sql = "select count(o.text) as n from orders o join numbers n on o.id = n.id";
+    let mut queries = Vec::new();
+    for _ in 0..4 {
+        let session = session(&engine);
+        let numbers = "select value as id from generate_series(0, 4)";
+        let name = Name::bare("numbers");
+        session.register_view(&name, numbers).await.unwrap();
+        queries.push(Query {
+            session,
+            sql: sql.to_owned(),
+        });
     }
+    let answers = together(&Name::bare("orders"), table, queries, 10).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap().rows, [[serde_json::json!(440)]]);
+    }
+    // Two scans for two queries each, and one for each that ran again.
+    assert!(seen.reads() > 2, "{}", seen.reads());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -545,7 +363,7 @@ async fn dropping_the_future_stops_reading() {
     ];
     tokio::select! {
         _ = run_all(table, &sql) => panic!("the table has no end"),
-        enough = seen.batches.0.acquire_many(1000) => enough.unwrap().forget(),
+        enough = seen.batches.acquire_many(1000) => enough.unwrap().forget(),
     }
     // The table's partitions are held by those who read them.
     while Arc::strong_count(&seen) > 1 {
