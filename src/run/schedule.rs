@@ -134,7 +134,8 @@ mod tests {
     use crate::plan::Action;
     use std::cell::RefCell;
 
-    /// A plan from lines such as `c: a b`, each step after those that it names.
+    /// A plan from lines such as `c: a ~b`, each step after those that it names; of one with `~` it
+    /// waits for the end alone.
     fn plan(text: &str) -> Plan {
         let lines: Vec<(&str, &str)> = text
             .split(';')
@@ -149,7 +150,10 @@ mod tests {
                     action: Action::Create,
                     reason: String::new(),
                     after: after.split_whitespace().filter_map(at).collect(),
-                    behind: Vec::new(),
+                    behind: after
+                        .split_whitespace()
+                        .filter_map(|name| at(name.strip_prefix('~')?))
+                        .collect(),
                     audits: Vec::new(),
                 })
                 .collect(),
@@ -189,6 +193,13 @@ mod tests {
         let text = "a:; b: a; c: b; d:; e: d c; f: d";
         assert_eq!(check(text, "b", 1, false).await, "a b -c -e d f");
         assert_eq!(check(text, "", 1, false).await, "a b c d e f");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_an_end_runs_after_a_failure_and_a_skip() {
+        let text = "a:; b: a; c: ~a; d: ~b; e: ~b c";
+        assert_eq!(check(text, "a", 1, false).await, "a -b c d e");
+        assert_eq!(check(text, "", 1, false).await, "a b c d e");
     }
 
     #[tokio::test]

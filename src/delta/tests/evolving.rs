@@ -19,7 +19,7 @@ impl Place {
             .collect()
     }
 
-    async fn log(&self, version: i64) -> Vec<Value> {
+    pub(super) async fn log(&self, version: i64) -> Vec<Value> {
         let path = format!("t/_delta_log/{version:020}.json");
         let text = std::fs::read_to_string(self.root.join(path)).unwrap();
         text.lines()

@@ -253,11 +253,6 @@ async fn an_interval_is_applied_once_until_it_is_taken_back() {
     let second = place.write_as(THREE, append(true)).await.unwrap();
     assert_eq!((second.version, second.repeats), (None, Some(1)));
     assert_eq!(place.all().await.len(), 6);
-    // What can be repeated is.
-    assert_eq!(
-        place.write_as(THREE, append(false)).await.unwrap().version,
-        Some(2)
-    );
     let back = maintain::Restore {
         to: maintain::To::Version(0),
         key: None,
@@ -268,8 +263,22 @@ async fn an_interval_is_applied_once_until_it_is_taken_back() {
     let restored = maintain::restore(&session, &place.location(), &back).await;
     restored.unwrap();
     assert_eq!(place.all().await.len(), 3);
+    // And forth again: the rows are there.
+    let forth = maintain::Restore {
+        to: maintain::To::Version(1),
+        ..back.clone()
+    };
+    let restored = maintain::restore(&session, &place.location(), &forth).await;
+    restored.unwrap();
+    let known = place.write_as(THREE, append(true)).await.unwrap();
+    assert_eq!((known.version, known.repeats), (None, Some(1)));
+    let restored = maintain::restore(&session, &place.location(), &back).await;
+    restored.unwrap();
     let again = place.write_as(THREE, append(true)).await.unwrap();
-    assert_eq!((again.version, again.repeats), (Some(4), None));
+    assert_eq!((again.version, again.repeats), (Some(5), None));
+    // What can be repeated is.
+    let repeated = place.write_as(THREE, append(false)).await.unwrap();
+    assert_eq!(repeated.version, Some(6));
 }
 
 /// Says yes, and lets another process apply the same write first.
@@ -329,5 +338,67 @@ async fn empty_text_is_no_name_of_a_partition() {
             .write_as(&rows("nullif('', '')"), write.clone())
             .await
             .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_computed_from_an_older_version_are_refused() {
+    let place = Place::new();
+    place.write(THREE, merge_on(&["id"])).await.unwrap();
+    place
+        .write("select 'a' as id, 5 as n", merge_on(&["id"]))
+        .await
+        .unwrap();
+    let from = |read_at| Write {
+        read_at: Some(read_at),
+        ..Write::new(place.location(), merge_on(&["id"]))
+    };
+    let sql = "select id, n + 1 as n from t";
+    let late = place.write_as(sql, from(0)).await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+    assert_eq!(place.facts().await.version, 1);
+    let raced = Raced {
+        place: &place,
+        other: Mutex::new(Some("select 'b' as id, 7 as n")),
+        looks: Mutex::default(),
+    };
+    let overtaken = place.audited(sql, &from(1), &raced).await;
+    assert!(
+        matches!(overtaken, Err(Error::Conflict { .. })),
+        "{overtaken:?}"
+    );
+    place.write_as(sql, from(2)).await.unwrap();
+    let rows = [("a", 6), ("b", 8), ("c", 4)].map(|(id, n)| vec![json!(id), json!(n)]);
+    assert_eq!(place.all().await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unkeyed_replacement_of_a_grown_table_tells_of_every_file() {
+    let place = Place::new();
+    let write = |change| Write {
+        partition_by: vec!["day".to_owned()],
+        on_schema_change: change,
+        ..Write::new(place.location(), Action::InsertOverwrite { key: None })
+    };
+    let rows = "select * from (values (1, arrow_cast(1, 'Int32')), (2, arrow_cast(2, 'Int32'))) as t(day, n)";
+    place
+        .write_as(rows, write(OnSchemaChange::default()))
+        .await
+        .unwrap();
+    let grown = "select 2 as day, 5000000000 as n";
+    place
+        .write_as(grown, write(OnSchemaChange::default()))
+        .await
+        .unwrap();
+    assert_eq!(
+        place.all().await,
+        [[json!(1), json!(1)], [json!(2), json!(5_000_000_000_i64)]]
+    );
+    for line in place.log(1).await {
+        for kind in ["add", "remove"] {
+            if let Some(file) = line.get(kind) {
+                assert_eq!(file["dataChange"], true, "{line}");
+            }
+        }
     }
 }
