@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
-use deltalake::DeltaTable;
+use deltalake::{DeltaTable, ObjectStoreError};
 use futures::TryStreamExt;
 use serde_json::Value;
 
@@ -159,4 +159,33 @@ async fn is_whole_parquet(store: &dyn ObjectStore, path: &Path) -> Option<bool> 
 
 fn short(path: &Path) -> &str {
     path.filename().unwrap_or_default()
+}
+
+/// What a remote store says of a call that it did not answer, in an error of whatever depth. It says
+/// nothing of the table.
+pub(super) fn unanswered(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    /// Its errors tell of files.
+    const LOCAL: &str = "LocalFileSystem";
+    const GENERIC: &str = "Generic ";
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<ObjectStoreError>() {
+            Some(found @ ObjectStoreError::Generic { store, .. }) if *store != LOCAL => {
+                return Some(found.to_string());
+            }
+            _ => {}
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            // Its `source` skips the error that it holds.
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    // The log's reader and the readers of Parquet hand it on as text.
+    let text = error.to_string();
+    let said = ["object store: ", "Object Store error: "];
+    let said = said.iter().find_map(|before| text.split_once(before));
+    let said = said.map(|(_, said)| said.lines().next().unwrap_or_default())?;
+    let store = said.strip_prefix(GENERIC)?;
+    (!store.starts_with(LOCAL)).then(|| said.to_owned())
 }

@@ -6,6 +6,7 @@ use deltalake::{DeltaTableError, ObjectStoreError};
 
 use super::Location;
 use super::audit::Holder;
+use super::damage::unanswered;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine;
 
@@ -369,11 +370,22 @@ fn store(error: &ObjectStoreError, location: String) -> Error {
         },
         other => match engine::system_error(other) {
             Some(io) => Error::io(&location, io),
-            None => Error::Io {
-                what: format!("`{location}`: {other}"),
-                help: None,
+            None => match unanswered(other) {
+                Some(what) => unreachable(&what, &location),
+                None => Error::Io {
+                    what: format!("`{location}`: {other}"),
+                    help: None,
+                },
             },
         },
+    }
+}
+
+/// The error of a call that a remote store did not answer.
+fn unreachable(what: &str, location: &str) -> Error {
+    Error::Io {
+        what: format!("`{location}`: {what}"),
+        help: Some("see whether the store can be reached, and run again".to_owned()),
     }
 }
 
@@ -385,6 +397,9 @@ fn hidden(error: &DeltaTableError, location: String) -> Error {
         // A file that is gone is told below, with its name.
         Some(io) if io.kind() != ErrorKind::NotFound => return Error::io(&location, io),
         _ => {}
+    }
+    if let Some(what) = unanswered(error) {
+        return unreachable(&what, &location);
     }
     while let Some(inner) = next {
         if let Some(ours) = inner.downcast_ref::<engine::Error>() {

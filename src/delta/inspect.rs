@@ -12,6 +12,7 @@ use deltalake::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use serde_json::Value;
 
+use super::damage::unanswered;
 use super::{Error, Location, damage};
 use crate::engine::{self, Format, Name, Session, SourceTable, plain, sql_type};
 
@@ -172,6 +173,7 @@ pub(super) async fn load(
         },
         // The log is there, so what cannot be read of it is broken.
         Err(DeltaTableError::NotATable(_)) => Err(without_log(location)),
+        Err(error) if unanswered(&error).is_some() => Err(told(error)),
         Err(error) => match Error::from_delta(error, location) {
             Error::Io { what, help } if help.is_none() && !what.contains("permission") => {
                 Err(corrupt(location, damage::named(&table, what).await))

@@ -143,6 +143,9 @@ fn unclear(error: &Error, location: &Location) -> Option<String> {
     if let Some(word) = words.iter().find(|word| text.contains(*word)) {
         return Some(format!("the error speaks of {word}: {text}"));
     }
+    if matches!(error, Error::Corrupt { .. }) {
+        return Some(format!("a table that is whole is called broken: {text}"));
+    }
     let names = text.contains(&location.shown()) || text.contains("the connection broke off");
     (!names).then(|| format!("the error names nothing: {text}"))
 }
@@ -200,10 +203,10 @@ async fn try_one(place: &Place, store: &Arc<Faulty>, op: &Op, number: u64, told:
 }
 
 /// Writes a table after the other, each of a dozen writes.
-async fn writes(rate: f64, number: u64) -> Told {
+async fn writes(rate: f64, of: &'static [Call], number: u64) -> Told {
     const OF_A_TABLE: u64 = 12;
     let seed = seed();
-    let store = Faulty::random(rate, seed);
+    let store = Faulty::random(rate, of, seed);
     let mut state = seed ^ 0xfa17;
     let mut told = Told::default();
     let mut place = Place::new();
@@ -217,7 +220,7 @@ async fn writes(rate: f64, number: u64) -> Told {
     }
     let count = |number: &std::sync::atomic::AtomicU64| number.load(Ordering::Relaxed);
     tell(&format!(
-        "faults store: tried={} violations={} failed={} lost answers={} retried={} calls={} faults={} lost log entries={} rate={rate} seed={seed}",
+        "faults store: tried={} violations={} failed={} lost answers={} retried={} calls={} faults={} lost log entries={} rate={rate} of={} seed={seed}",
         told.tried,
         told.violations.len(),
         told.failed,
@@ -226,20 +229,89 @@ async fn writes(rate: f64, number: u64) -> Told {
         count(&store.calls),
         count(&store.faults),
         count(&store.lost),
+        if of == Call::ALL { "calls" } else { "puts" },
     ));
     told
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fails_one_call_in_twenty() {
-    let told = writes(0.05, tried(30, 1500)).await;
+    let told = writes(0.05, Call::ALL, tried(30, 1200)).await;
     assert!(told.violations.is_empty(), "{:#?}", told.violations);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fails_one_call_in_three() {
-    let told = writes(0.3, tried(30, 500)).await;
+    let told = writes(0.3, Call::ALL, tried(20, 400)).await;
     assert!(told.violations.is_empty(), "{:#?}", told.violations);
+}
+
+/// Where nothing is read in vain, a write comes as far as its commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_one_put_in_three() {
+    let told = writes(0.3, &[Call::Put], tried(20, 400)).await;
+    assert!(told.violations.is_empty(), "{:#?}", told.violations);
+}
+
+/// A file so large that it is put in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_do_not_arrive_leave_nothing() {
+    use Fault::{Fails, LosesAnswer, Stalls};
+    const PART: &str = "part-";
+    let faults: [&[(Call, &str, Fault)]; 4] = [
+        &[(Call::Part, PART, Fails)],
+        &[(Call::Part, PART, Stalls), (Call::Part, PART, Fails)],
+        &[
+            (Call::Part, PART, Stalls),
+            (Call::Part, PART, Stalls),
+            (Call::Part, PART, Fails),
+        ],
+        &[(Call::Put, PART, LosesAnswer)],
+    ];
+    for faults in faults {
+        let place = Place::new();
+        let session = Engine::new(&Settings::default()).unwrap().session();
+        session
+            .register_table(&Name::bare("noise"), noise())
+            .unwrap();
+        let plan = session.plan("select * from noise").await.unwrap();
+        let write = |location| Write::new(location, merge_on(&["id"]));
+        let store = Faulty::listed(faults);
+        let faulty = write(place.through(&store));
+        let error = super::super::write(&session, &plan, &faulty, &NoAudit).await;
+        let error = error.unwrap_err();
+        assert_eq!(unclear(&error, &place.location()), None, "{faults:?}");
+        assert!(inspect(&place.location()).await.unwrap().is_none());
+        let files = walkdir::WalkDir::new(&place.root).into_iter().flatten();
+        let files: Vec<_> = files.filter(|entry| entry.file_type().is_file()).collect();
+        assert!(files.is_empty(), "{faults:?}: {files:?}");
+        let healthy = write(place.location());
+        let session = Engine::new(&Settings::default()).unwrap().session();
+        session
+            .register_table(&Name::bare("noise"), noise())
+            .unwrap();
+        let plan = session.plan("select * from noise").await.unwrap();
+        let commit = super::super::write(&session, &plan, &healthy, &NoAudit).await;
+        assert_eq!(commit.unwrap().rows.inserted, 200);
+    }
+}
+
+/// Rows of bytes that no codec makes smaller: more than two parts of 5 MiB.
+fn noise() -> Arc<dyn datafusion::catalog::TableProvider> {
+    use datafusion::arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch};
+    let mut state = 1;
+    let bytes: Vec<Vec<u8>> = (0..200)
+        .map(|_| {
+            (0..8 << 10)
+                .flat_map(|_| next(&mut state).to_le_bytes())
+                .collect()
+        })
+        .collect();
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values(bytes));
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..200));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("noise", bytes)]).unwrap();
+    let rows = vec![vec![batch.clone()]];
+    Arc::new(datafusion::datasource::MemTable::try_new(batch.schema(), rows).unwrap())
 }
 
 fn three() -> Op {

@@ -122,3 +122,58 @@ fn padded(row: &Row, like: &Table) -> Row {
     }
     row
 }
+
+#[test]
+fn a_feed_that_is_wrong_is_found() {
+    let row = |id: i64, n: i64| -> Row {
+        let cells = [("id", id), ("n", n)].into_iter();
+        cells
+            .map(|(name, n)| (name.to_owned(), Cell::Int(n)))
+            .collect()
+    };
+    let table = |rows: &[(i64, i64)]| Table {
+        columns: vec!["id".to_owned(), "n".to_owned()],
+        rows: rows
+            .iter()
+            .map(|(id, n)| (vec![Cell::Int(*id)], row(*id, *n)))
+            .collect(),
+    };
+    let (before, after) = (
+        table(&[(1, 1), (2, 2), (3, 3)]),
+        table(&[(1, 1), (2, 20), (4, 4)]),
+    );
+    let told = |changes: &[(&str, i64, i64)]| {
+        let changes = changes
+            .iter()
+            .map(|(kind, id, n)| ((*kind).to_owned(), row(*id, *n)));
+        replay(
+            &["id".to_owned()],
+            &before,
+            &after,
+            &changes.collect::<Vec<_>>(),
+        )
+    };
+    let right = [
+        ("update_preimage", 2, 2),
+        ("update_postimage", 2, 20),
+        ("delete", 3, 3),
+        ("insert", 4, 4),
+    ];
+    told(&right).unwrap();
+    for index in 0..right.len() {
+        let mut wrong = right.to_vec();
+        wrong.remove(index);
+        told(&wrong).unwrap_err();
+        let mut wrong = right.to_vec();
+        wrong[index].2 += 1;
+        told(&wrong).unwrap_err();
+    }
+    for unchanged in [
+        [("update_preimage", 1, 1), ("update_postimage", 1, 1)],
+        [("delete", 1, 1), ("insert", 1, 1)],
+    ] {
+        told(&[&right[..], &unchanged].concat()).unwrap_err();
+    }
+    let replaced = [("delete", 2, 2), ("insert", 2, 20), right[2], right[3]];
+    told(&replaced).unwrap_err();
+}

@@ -45,7 +45,11 @@ pub enum Fault {
 #[derive(Debug)]
 pub enum Plan {
     /// That part of them, from 0 to 1, whichever the seed draws.
-    Random { rate: f64, state: Mutex<u64> },
+    Random {
+        rate: f64,
+        of: &'static [Call],
+        state: Mutex<u64>,
+    },
     /// The calls on paths with a text in them, each fault once, in their order.
     Listed(Mutex<Vec<(Call, &'static str, Fault)>>),
     /// Puts once there is no room for their bytes.
@@ -62,6 +66,10 @@ pub struct Faulty {
     pub lost: AtomicU64,
 }
 
+impl Call {
+    pub const ALL: &[Call] = &[Call::Get, Call::Put, Call::Part, Call::List, Call::Delete];
+}
+
 impl Faulty {
     pub fn new(plan: Plan) -> Arc<Faulty> {
         Arc::new(Faulty {
@@ -73,9 +81,10 @@ impl Faulty {
         })
     }
 
-    pub fn random(rate: f64, seed: u64) -> Arc<Faulty> {
+    pub fn random(rate: f64, of: &'static [Call], seed: u64) -> Arc<Faulty> {
         Faulty::new(Plan::Random {
             rate,
+            of,
             state: Mutex::new(seed),
         })
     }
@@ -93,7 +102,7 @@ impl Faulty {
     fn draw(&self, call: Call, path: &str, bytes: usize) -> Option<Fault> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let fault = match &self.plan {
-            Plan::Random { rate, state } => {
+            Plan::Random { rate, of, state } => {
                 let mut state = state.lock().unwrap();
                 let share = next(&mut state) as f64 / u64::MAX as f64;
                 let kinds = match call {
@@ -101,7 +110,8 @@ impl Faulty {
                     Call::Put => [Fault::Fails, Fault::Stalls, Fault::LosesAnswer],
                     Call::Part | Call::Delete => [Fault::Fails, Fault::Stalls, Fault::Fails],
                 };
-                (share < *rate).then(|| kinds[(next(&mut state) % 3) as usize])
+                (share < *rate && of.contains(&call))
+                    .then(|| kinds[(next(&mut state) % 3) as usize])
             }
             Plan::Listed(faults) => {
                 let mut faults = faults.lock().unwrap();
@@ -202,9 +212,9 @@ impl ObjectStore for Faulty {
         self.begin(Call::Part, at, 0).await?;
         let below = self.below.put_multipart_opts(at, how).await?;
         let plan = match &self.plan {
-            Plan::Random { rate, state } => {
+            Plan::Random { rate, of, state } => {
                 let mut state = state.lock().unwrap();
-                Faulty::random(*rate, next(&mut state))
+                Faulty::random(*rate, of, next(&mut state))
             }
             Plan::Listed(faults) => Faulty::listed(&std::mem::take(&mut *faults.lock().unwrap())),
             Plan::Full { left } => Faulty::full_after(*left.lock().unwrap()),
@@ -341,6 +351,8 @@ impl MultipartUpload for Upload {
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.below.abort().await
+        // Nothing is left to abort where only the answer was lost.
+        let _ = self.below.abort().await;
+        Ok(())
     }
 }
