@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{ObjectStore, ObjectStoreExt};
+use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake::{DeltaTable, ObjectStoreError};
 use futures::TryStreamExt;
 use serde_json::Value;
+
+use super::inspect::{open, snapshot};
+use super::{Error, Location};
 
 /// What is broken, with its file or version; `what` as it is where nothing is found.
 pub(super) async fn named(table: &DeltaTable, what: String) -> String {
@@ -21,6 +25,36 @@ pub(super) async fn named(table: &DeltaTable, what: String) -> String {
         },
         None => what,
     }
+}
+
+/// The data file of the table that cannot be decoded. Parquet's reader says what is wrong and not
+/// where; it is looked for only once a query has failed so.
+pub async fn damaged(location: &Location, version: Option<i64>) -> Option<Error> {
+    let table = open(location, version).await.ok()??;
+    let store = table.log_store().object_store(None);
+    let files = snapshot(&table, location).ok()?.log_data();
+    let paths: Vec<String> = files.iter().map(|file| file.path().to_string()).collect();
+    for path in paths {
+        let bytes = store
+            .get(&Path::parse(&path).ok()?)
+            .await
+            .ok()?
+            .bytes()
+            .await;
+        let bytes = bytes.ok()?;
+        let whole = tokio::task::spawn_blocking(move || {
+            let rows =
+                ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|file| file.build());
+            rows.is_ok_and(|mut rows| rows.all(|batch| batch.is_ok()))
+        });
+        if !matches!(whole.await, Ok(true)) {
+            return Some(Error::Corrupt {
+                location: location.shown(),
+                what: format!("its data file `{path}` cannot be read"),
+            });
+        }
+    }
+    None
 }
 
 /// A version without a byte. deltalake takes it for one without changes: what it removed would be back,

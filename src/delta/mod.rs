@@ -41,6 +41,7 @@ mod write;
 pub use arrive::OwnColumn;
 pub use audit::{Constraint, Rule};
 pub use candidate::{Audit, Candidate, NoAudit};
+pub use damage::damaged;
 pub use error::Error;
 pub use evolve::SchemaChange;
 pub use inspect::{Column, TableFacts, inspect, provider, register_source};

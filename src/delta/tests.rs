@@ -7,6 +7,7 @@ use super::*;
 use crate::engine::{Engine, Name, Session, Settings};
 
 mod arriving;
+mod damage;
 mod evolving;
 mod merging;
 mod missing;

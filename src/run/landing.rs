@@ -70,6 +70,30 @@ pub(super) fn outcome(job: &Job, id: &NodeId, commit: &delta::Commit) -> Outcome
     }
 }
 
+/// The table that a query failed on, where one of its data files cannot be decoded.
+pub(super) async fn damaged_input(
+    job: &Job,
+    node: &Node,
+    error: &engine::Error,
+) -> Option<Diagnostic> {
+    if !error.message.to_lowercase().contains("parquet") {
+        return None;
+    }
+    for id in node.common().depends_on.iter().chain([node.id()]) {
+        let (Some(version), Ok(input)) = (job.tables.version(id), job.node(id)) else {
+            continue;
+        };
+        let Some(Ok(location)) = input.relation().map(|name| job.tables.location(name)) else {
+            continue;
+        };
+        let version = i64::try_from(version).ok();
+        if let Some(error) = delta::damaged(&location, version).await {
+            return Some(error.into_diagnostic().at(input.common().span.clone()));
+        }
+    }
+    None
+}
+
 /// A table that did not pass: which version readers go on seeing, since when, and why.
 pub(super) fn held(work: &Work<'_>, version: Option<i64>) -> Outcome {
     let Work { job, node, .. } = *work;

@@ -86,6 +86,9 @@ async fn once(work: &Work<'_>, model: &Model, attempt: usize) -> Result<Done, Di
                     return Ok(Done::Overtaken);
                 }
                 Err(delta::Error::Engine(error)) => {
+                    if let Some(diagnostic) = landing::damaged_input(job, node, &error).await {
+                        return Err(diagnostic);
+                    }
                     return Err(located(session.told(&compiled.sql, error), &compiled));
                 }
                 Err(error) => {
