@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{Column, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::functions::expr_fn::coalesce;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::{Expr, lit};
 use deltalake::DeltaTable;
 use deltalake::operations::merge::{MergeBuilder, MergeMetrics};
@@ -21,7 +22,7 @@ use super::inspect::{schema, snapshot};
 use super::rules::Rules;
 use super::schema::Fit;
 use super::{Counts, Error, PrimaryKey, prune};
-use crate::engine::Session;
+use crate::engine::{self, Session, Staged};
 use crate::project::config::{OnMatch, OnMissing};
 
 /// How new rows meet those of their keys.
@@ -58,6 +59,11 @@ pub struct Merge {
 }
 
 impl Merge {
+    /// Whether conditions say which rows come into the table.
+    pub(super) fn admits_some(&self) -> bool {
+        self.insert_when.is_some() || self.delete_when.is_some()
+    }
+
     /// The part of a table that a merge may delete where nothing else is said.
     pub const MAX_DELETE_RATIO: f64 = 0.05;
 
@@ -114,6 +120,25 @@ pub(super) fn check(
     let present = present.unwrap_or(&fit.schema);
     Rules::of(session.state(), merge, fit, present)?;
     prune::columns(merge, fit, present).map(|_| ())
+}
+
+/// The rows that come into a table that has none, or is replaced.
+pub(super) async fn admitted(
+    session: &Session,
+    fit: &Fit,
+    staged: Staged,
+    merge: &Merge,
+) -> Result<Staged, Error> {
+    let context = super::change::context(session, false);
+    let rules = Rules::of(context.state(), merge, fit, &fit.schema)?;
+    let inserted = rules.insert_when.map(Expr::is_true);
+    let kept = rules.delete_when.map(Expr::is_not_true);
+    let Some(condition) = inserted.into_iter().chain(kept).reduce(Expr::and) else {
+        return Ok(staged);
+    };
+    let rows = context.read_table(staged.table()?);
+    let rows = rows.and_then(|rows| rows.filter(unnormalize_col(condition)));
+    Ok(engine::keep(rows.map_err(engine::Error::from)?).await?)
 }
 
 pub(super) async fn merge(
@@ -199,7 +224,7 @@ async fn resolved(
         return Ok(change.unchanged(table, rows.unchanged));
     }
     let changes = change.context.read_table(found.staged.table()?);
-    let changes = changes.map_err(crate::engine::Error::from)?;
+    let changes = changes.map_err(engine::Error::from)?;
     let run = Run::begin(change, &table)?;
     let mut builder = begin(change, table, changes, range);
     if rows.deleted > 0 {

@@ -96,6 +96,9 @@ pub struct Write {
     /// Rides in the commit: run id, model, fingerprint, inputs.
     pub commit_info: BTreeMap<String, Value>,
     pub transaction: Option<Transaction>,
+    /// The merge by whose conditions rows come into a table that is replaced: `insert_when` and
+    /// `delete_when` hold for a first load and a full refresh too.
+    pub admission: Option<Merge>,
     /// The version of the table that the query itself reads, where it reads the table that it is for.
     /// On any other version its rows are of no use.
     pub read_at: Option<i64>,
@@ -119,6 +122,7 @@ impl Write {
             constraints: Vec::new(),
             commit_info: BTreeMap::new(),
             transaction: None,
+            admission: None,
             read_at: None,
         }
     }
@@ -180,6 +184,15 @@ pub async fn write(
     let mut staged = plan
         .stage(fit.columns.clone(), Arc::clone(&fit.schema))
         .await?;
+    let admission = match (&write.action, &begun.table) {
+        (Action::Merge(merge), None) => Some(merge),
+        (Action::Overwrite { .. }, _) => write.admission.as_ref(),
+        _ => None,
+    };
+    let admission = admission.filter(|merge| merge.admits_some());
+    if let Some(merge) = admission {
+        staged = merge::admitted(session, &fit, staged, merge).await?;
+    }
     let mut sorts = prefers_sorting(session, &staged);
     let mut change = Change {
         session,
@@ -222,6 +235,10 @@ pub async fn write(
             return Ok(repeated);
         }
         let now = begun.columns(write)?;
+        if admission.is_some() && columns.is_none() {
+            // What was left out of a first load may be what a merge has to delete.
+            break;
+        }
         let replaced = matches!(write.action, Action::Overwrite { .. });
         let fits = match (&columns, &now) {
             (Some(before), Some(now)) => same_columns(before, now),

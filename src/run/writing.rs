@@ -35,6 +35,10 @@ pub(super) fn write(
     write.on_duplicate_key = value(&model.config.on_duplicate_key);
     // A table that is built anew has the column as well.
     write.own_column = OwnColumn::of(&value(&model.config.on_missing));
+    if model.materialization == Materialization::Incremental(Strategy::Merge) {
+        let key = PrimaryKey::new(&model.primary_key);
+        write.admission = key.map(|key| merge(job, model, key));
+    }
     write.configuration = properties(model);
     if !model.primary_key.is_empty() {
         // A table of another tool is not raised to a protocol that its owner did not ask for.

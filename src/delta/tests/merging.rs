@@ -315,3 +315,37 @@ async fn pruning_reads_fewer_files() {
         assert!(scanned(place.facts().await) <= 2);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_load_and_a_full_refresh_let_in_what_a_merge_would() {
+    let rows = "select * from (values (1, 'fr', false), (2, 'xx', false), (3, 'be', true), (4, 'be', null)) \
+        as t(id, country, erased)";
+    let action = merge_with(|merge| {
+        merge.insert_when = Some("country <> 'xx'".to_owned());
+        merge.delete_when = Some("source.erased".to_owned());
+    });
+    let Action::Merge(merge) = &action else {
+        unreachable!("it was made as one")
+    };
+    let refresh = Action::Overwrite {
+        key: Some(merge.key.clone()),
+    };
+    for refreshes in [false, true] {
+        let place = Place::new();
+        let mut write = Write::new(place.location(), action.clone());
+        if refreshes {
+            place
+                .write("select 9 as other", Action::Overwrite { key: None })
+                .await
+                .unwrap();
+            write.action = refresh.clone();
+            write.admission = Some(merge.clone());
+        }
+        let commit = place.write_as(rows, write).await.unwrap();
+        assert_eq!(commit.rows.inserted, 2);
+        assert_eq!(
+            json!(place.rows("select id from t order by id").await),
+            json!([[1], [4]])
+        );
+    }
+}

@@ -133,6 +133,9 @@ pub fn apply(case: &Case, before: Option<&Table>, batch: &Batch, number: usize) 
     }
     let step = case.step(batch);
     let Some(before) = before else {
+        if step == Step::Merge {
+            source.retain(|_, row| case.inserts(row));
+        }
         return create(columns, source);
     };
     let mut after = before.clone();
@@ -173,7 +176,7 @@ pub fn apply(case: &Case, before: Option<&Table>, batch: &Batch, number: usize) 
     }
 }
 
-/// The first rows of a table are all that the query gives: conditions are of merges.
+/// The first rows of a table.
 fn create(columns: Vec<String>, source: BTreeMap<Vec<Cell>, Row>) -> Expected {
     let nothing = Table {
         columns,
