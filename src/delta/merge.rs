@@ -59,11 +59,6 @@ pub struct Merge {
 }
 
 impl Merge {
-    /// Whether conditions say which rows come into the table.
-    pub(super) fn admits_some(&self) -> bool {
-        self.insert_when.is_some() || self.delete_when.is_some()
-    }
-
     /// The part of a table that a merge may delete where nothing else is said.
     pub const MAX_DELETE_RATIO: f64 = 0.05;
 
@@ -122,7 +117,8 @@ pub(super) fn check(
     prune::columns(merge, fit, present).map(|_| ())
 }
 
-/// The rows that come into a table that has none, or is replaced.
+/// The rows that come into a table that has none, or is replaced: not those that say "deleted". As in
+/// dbt, the other conditions are of merges.
 pub(super) async fn admitted(
     session: &Session,
     fit: &Fit,
@@ -131,9 +127,7 @@ pub(super) async fn admitted(
 ) -> Result<Staged, Error> {
     let context = super::change::context(session, false);
     let rules = Rules::of(context.state(), merge, fit, &fit.schema)?;
-    let inserted = rules.insert_when.map(Expr::is_true);
-    let kept = rules.delete_when.map(Expr::is_not_true);
-    let Some(condition) = inserted.into_iter().chain(kept).reduce(Expr::and) else {
+    let Some(condition) = rules.delete_when.map(Expr::is_not_true) else {
         return Ok(staged);
     };
     let rows = context.read_table(staged.table()?);

@@ -96,8 +96,7 @@ pub struct Write {
     /// Rides in the commit: run id, model, fingerprint, inputs.
     pub commit_info: BTreeMap<String, Value>,
     pub transaction: Option<Transaction>,
-    /// The merge by whose conditions rows come into a table that is replaced: `insert_when` and
-    /// `delete_when` hold for a first load and a full refresh too.
+    /// The merge whose `delete_when` says which rows do not come into a table that is replaced.
     pub admission: Option<Merge>,
     /// The version of the table that the query itself reads, where it reads the table that it is for.
     /// On any other version its rows are of no use.
@@ -189,7 +188,7 @@ pub async fn write(
         (Action::Overwrite { .. }, _) => write.admission.as_ref(),
         _ => None,
     };
-    let admission = admission.filter(|merge| merge.admits_some());
+    let admission = admission.filter(|merge| merge.delete_when.is_some());
     if let Some(merge) = admission {
         staged = merge::admitted(session, &fit, staged, merge).await?;
     }

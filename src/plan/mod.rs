@@ -26,8 +26,6 @@ pub struct Step {
     pub reason: String,
     /// Indexes of the steps that must have succeeded before.
     pub after: Vec<usize>,
-    /// Indexes of the steps that must have ended before, however they ended.
-    pub behind: Vec<usize>,
     /// Indexes of the tests that are run on the table that this step makes, before it is published.
     pub audits: Vec<usize>,
 }
@@ -60,29 +58,19 @@ pub fn build(
     let steps = planned
         .iter()
         .zip(waits)
-        .map(
-            |(
-                node,
-                order::Waits {
-                    after,
-                    behind,
-                    audits,
-                },
-            )| {
-                let (action, mut reason) = action::decide(node, facts.get(node.id()), options);
-                if let Some(why) = facts.broken.get(node.id()) {
-                    reason = format!("will fail: {why}");
-                }
-                Step {
-                    node: node.id().clone(),
-                    action,
-                    reason,
-                    after,
-                    behind,
-                    audits,
-                }
-            },
-        )
+        .map(|(node, order::Waits { after, audits })| {
+            let (action, mut reason) = action::decide(node, facts.get(node.id()), options);
+            if let Some(why) = facts.broken.get(node.id()) {
+                reason = format!("will fail: {why}");
+            }
+            Step {
+                node: node.id().clone(),
+                action,
+                reason,
+                after,
+                audits,
+            }
+        })
         .collect();
     Plan { steps }
 }

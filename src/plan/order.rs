@@ -9,8 +9,6 @@ use crate::manifest::{Manifest, Node, NodeId};
 pub(super) struct Waits {
     /// The steps that it waits for.
     pub(super) after: Vec<usize>,
-    /// The steps whose end it waits for, however they end: its tests read their tables.
-    pub(super) behind: Vec<usize>,
     /// The tests that are run on the table it makes before anyone else sees it.
     pub(super) audits: Vec<usize>,
 }
@@ -65,7 +63,7 @@ pub(super) fn waits(manifest: &Manifest, graph: &Graph, planned: &[&Node]) -> Ve
             }
         }
     }
-    let (owners, behind) = owners(planned, &index, &waits);
+    let owners = owners(planned, &index, &mut waits);
     let mut placed: Vec<Waits> = waits
         .into_iter()
         .enumerate()
@@ -76,7 +74,6 @@ pub(super) fn waits(manifest: &Manifest, graph: &Graph, planned: &[&Node]) -> Ve
                 .map(|before| owners[before].unwrap_or(before));
             let after: BTreeSet<usize> = after.filter(|before| *before != at).collect();
             Waits {
-                behind: behind[at].difference(&after).copied().collect(),
                 after: after.into_iter().collect(),
                 audits: Vec::new(),
             }
@@ -93,21 +90,20 @@ pub(super) fn waits(manifest: &Manifest, graph: &Graph, planned: &[&Node]) -> Ve
 
 /// For each test, the planned table whose candidate it is run on; none where it runs on its own.
 ///
-/// It is the table that the test is declared on, and the other tables that the test reads come to
-/// their end before; where one of these is built from it, that one is the last and holds the test.
-/// With it, for each step, those whose end it waits for.
+/// It is the table that the test is declared on, and the other tables that the test reads are built
+/// before: without them nobody knows whether it passes. Where one of these is built from it, that one
+/// is the last and holds the test.
 fn owners(
     planned: &[&Node],
     index: &HashMap<&NodeId, usize>,
-    waits: &[BTreeSet<usize>],
-) -> (Vec<Option<usize>>, Vec<BTreeSet<usize>>) {
+    waits: &mut [BTreeSet<usize>],
+) -> Vec<Option<usize>> {
     let lands = |at: usize| match planned[at] {
         Node::Model(model) => model.materialization.lands(),
         Node::Seed(_) => true,
         _ => false,
     };
     let mut owners = vec![None; planned.len()];
-    let mut behind = vec![BTreeSet::new(); planned.len()];
     for (at, node) in planned.iter().enumerate() {
         let Some(test) = node.as_test() else { continue };
         let read: BTreeSet<usize> = test
@@ -125,25 +121,25 @@ fn owners(
         let above = waits[at].clone();
         while let Some(&later) = above
             .iter()
-            .find(|other| **other != owner && reaches(waits, &behind, **other, owner))
+            .find(|other| **other != owner && reaches(waits, **other, owner))
         {
             owner = later;
         }
         if !lands(owner) || !read.contains(&owner) {
             continue;
         }
-        behind[owner].extend(above.into_iter().filter(|other| *other != owner));
+        waits[owner].extend(above.into_iter().filter(|other| *other != owner));
         owners[at] = Some(owner);
     }
-    (owners, behind)
+    owners
 }
 
 /// Whether one step waits for another, directly or through others.
-fn reaches(waits: &[BTreeSet<usize>], behind: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
+fn reaches(waits: &[BTreeSet<usize>], from: usize, to: usize) -> bool {
     let mut seen = BTreeSet::from([from]);
     let mut todo = vec![from];
     while let Some(at) = todo.pop() {
-        for &before in waits[at].iter().chain(&behind[at]) {
+        for &before in &waits[at] {
             if before == to {
                 return true;
             }

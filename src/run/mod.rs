@@ -89,7 +89,7 @@ impl RunResults {
 
 /// Runs every step of a plan.
 ///
-/// A failed step skips what depends on it and nothing else. Once the job's interrupt is raised no
+/// A failed step skips what depends on it, and tables whose tests read what it makes; nothing else. Once the job's interrupt is raised no
 /// step begins, and those that run are given up: each table is as it was or has the whole commit.
 pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
     let started = Instant::now();

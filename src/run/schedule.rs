@@ -41,18 +41,11 @@ pub(super) async fn walk<F>(
     F: Future<Output = Ended>,
 {
     let steps = &plan.steps;
-    let mut waiting: Vec<usize> = steps
-        .iter()
-        .map(|step| step.after.len() + step.behind.len())
-        .collect();
+    let mut waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
     let mut readers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps.len()];
-    for (at, Step { after, behind, .. }) in steps.iter().enumerate() {
+    for (at, Step { after, .. }) in steps.iter().enumerate() {
         for &before in after {
             readers[before].push(at);
-        }
-        for &before in behind {
-            followers[before].push(at);
         }
     }
     let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|&at| waiting[at] == 0).collect();
@@ -74,23 +67,16 @@ pub(super) async fn walk<F>(
         for audit in ended.audits {
             settled[audit] = true;
         }
-        let mut released = followers[at].clone();
         if succeeded {
-            released.extend(&readers[at]);
+            for &reader in &readers[at] {
+                waiting[reader] -= 1;
+                if waiting[reader] == 0 && !settled[reader] {
+                    ready.insert(reader);
+                }
+            }
         } else {
             failed = true;
-            let mut over = Vec::new();
-            skip_readers(at, plan, &readers, &mut settled, |skipped, reason| {
-                over.push(skipped);
-                skip(skipped, reason);
-            });
-            released.extend(over.iter().flat_map(|&skipped| &followers[skipped]));
-        }
-        for next in released {
-            waiting[next] -= 1;
-            if waiting[next] == 0 && !settled[next] {
-                ready.insert(next);
-            }
+            skip_readers(at, plan, &readers, &mut settled, &mut skip);
         }
     }
 
@@ -110,7 +96,7 @@ fn skip_readers(
     plan: &Plan,
     readers: &[Vec<usize>],
     settled: &mut [bool],
-    mut skip: impl FnMut(usize, SkipReason),
+    skip: &mut impl FnMut(usize, SkipReason),
 ) {
     let mut todo = vec![failed];
     while let Some(at) = todo.pop() {
@@ -134,8 +120,7 @@ mod tests {
     use crate::plan::Action;
     use std::cell::RefCell;
 
-    /// A plan from lines such as `c: a ~b`, each step after those that it names; of one with `~` it
-    /// waits for the end alone.
+    /// A plan from lines such as `c: a b`, each step after those that it names.
     fn plan(text: &str) -> Plan {
         let lines: Vec<(&str, &str)> = text
             .split(';')
@@ -150,10 +135,6 @@ mod tests {
                     action: Action::Create,
                     reason: String::new(),
                     after: after.split_whitespace().filter_map(at).collect(),
-                    behind: after
-                        .split_whitespace()
-                        .filter_map(|name| at(name.strip_prefix('~')?))
-                        .collect(),
                     audits: Vec::new(),
                 })
                 .collect(),
@@ -193,13 +174,6 @@ mod tests {
         let text = "a:; b: a; c: b; d:; e: d c; f: d";
         assert_eq!(check(text, "b", 1, false).await, "a b -c -e d f");
         assert_eq!(check(text, "", 1, false).await, "a b c d e f");
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_an_end_runs_after_a_failure_and_a_skip() {
-        let text = "a:; b: a; c: ~a; d: ~b; e: ~b c";
-        assert_eq!(check(text, "a", 1, false).await, "a -b c d e");
-        assert_eq!(check(text, "", 1, false).await, "a b c d e");
     }
 
     #[tokio::test]

@@ -317,7 +317,7 @@ async fn pruning_reads_fewer_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_load_and_a_full_refresh_let_in_what_a_merge_would() {
+async fn a_first_load_and_a_full_refresh_leave_out_what_is_deleted() {
     let rows = "select * from (values (1, 'fr', false), (2, 'xx', false), (3, 'be', true), (4, 'be', null)) \
         as t(id, country, erased)";
     let action = merge_with(|merge| {
@@ -342,10 +342,10 @@ async fn a_first_load_and_a_full_refresh_let_in_what_a_merge_would() {
             write.admission = Some(merge.clone());
         }
         let commit = place.write_as(rows, write).await.unwrap();
-        assert_eq!(commit.rows.inserted, 2);
+        assert_eq!(commit.rows.inserted, 3);
         assert_eq!(
             json!(place.rows("select id from t order by id").await),
-            json!([[1], [4]])
+            json!([[1], [2], [4]])
         );
     }
 }

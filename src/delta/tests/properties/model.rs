@@ -134,7 +134,7 @@ pub fn apply(case: &Case, before: Option<&Table>, batch: &Batch, number: usize) 
     let step = case.step(batch);
     let Some(before) = before else {
         if step == Step::Merge {
-            source.retain(|_, row| case.inserts(row));
+            source.retain(|_, row| !case.deletes(row));
         }
         return create(columns, source);
     };
