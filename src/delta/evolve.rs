@@ -16,11 +16,12 @@ use deltalake::operations::write::{SchemaMode, WriteBuilder};
 use deltalake::protocol::SaveMode;
 use serde_json::Value;
 
+use super::Error;
 use super::change::Change;
 use super::inspect::snapshot;
 use super::schema::{same, widens};
-use super::{Error, OnSchemaChange};
 use crate::engine::{self, sql_type};
+use crate::project::config::OnSchemaChange;
 
 /// The commit info of an entry that only writes the same rows anew.
 pub(super) const REWRITE: &str = "refx.rewrite";

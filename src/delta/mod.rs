@@ -48,7 +48,7 @@ pub use inspect::{Column, TableFacts, inspect, provider, register_source};
 pub use location::Location;
 pub use merge::{Merge, UpdateColumns};
 pub use transaction::Transaction;
-pub use write::{Action, Commit, Counts, OnSchemaChange, PrimaryKey, Write, foresee, write};
+pub use write::{Action, Commit, Counts, PrimaryKey, Write, foresee, write};
 
 #[cfg(test)]
 mod tests;

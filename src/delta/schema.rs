@@ -10,8 +10,9 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, cast};
 
 use super::evolve::{SchemaChange, may_widen, unified};
-use super::{Error, OnSchemaChange, PrimaryKey};
+use super::{Error, PrimaryKey};
 use crate::engine::{plain, sql_type};
+use crate::project::config::OnSchemaChange;
 
 /// How the rows of a query become rows of a table.
 pub(super) struct Fit {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::engine::{Engine, Name, Session, Settings};
+use crate::project::config::OnSchemaChange;
 
 mod arriving;
 mod damage;

@@ -1,7 +1,7 @@
 //! An application transaction: the mark in the log that an interval of a model was applied.
 
 use deltalake::DeltaTable;
-use deltalake::kernel::Transaction as Action;
+use deltalake::kernel::Transaction as Mark;
 use futures::TryStreamExt;
 use serde_json::Value;
 
@@ -20,10 +20,10 @@ pub struct Transaction {
 
 impl Transaction {
     /// The mark of a commit. Its number is the version of the commit, so that it can be found again.
-    pub(super) fn at(&self, version: u64) -> Action {
+    pub(super) fn at(&self, version: u64) -> Mark {
         // With its time it can expire: `delta.setTransactionRetentionDuration`.
         let now = chrono::Utc::now().timestamp_millis();
-        Action::new_with_last_update(&self.name, signed(version), Some(now))
+        Mark::new_with_last_update(&self.name, signed(version), Some(now))
     }
 
     /// The version in which it was applied, where that is still part of the table: a restore takes

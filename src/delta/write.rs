@@ -16,7 +16,7 @@ use super::schema::{Fit, Policy, same_columns};
 use super::transaction::Transaction;
 use super::{Error, Location, Merge, merge};
 use crate::engine::{Kind, Plan, Session};
-use crate::project::config::OnDuplicateKey;
+use crate::project::config::{OnDuplicateKey, OnSchemaChange};
 
 /// How often a change is computed again because of other writers.
 const ATTEMPTS: usize = 5;
@@ -64,24 +64,12 @@ impl Action {
     }
 }
 
-/// What to do when the query's columns are not the table's. Full replacement needs none of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnSchemaChange {
-    /// New columns are added; columns that are gone keep their values.
-    #[default]
-    AppendNewColumns,
-    /// New columns are left out; a column that is gone is an error.
-    Ignore,
-    Fail,
-    /// New columns are added; a column that is gone is an error that asks for a full refresh.
-    SyncAllColumns,
-}
-
 #[derive(Clone, Debug)]
 pub struct Write {
     pub location: Location,
     pub action: Action,
     pub partition_by: Vec<String>,
+    /// What to do when the query's columns are not the table's. Full replacement needs none of it.
     pub on_schema_change: OnSchemaChange,
     /// Which of two rows of one key is taken; of actions that have a key.
     pub on_duplicate_key: OnDuplicateKey,

@@ -303,7 +303,7 @@ pub enum IncrementalStrategy {
 }
 
 /// What happens when the columns of an incremental model change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnSchemaChange {
     /// New columns are not written; a missing one is an error.
@@ -311,6 +311,7 @@ pub enum OnSchemaChange {
     /// Any change is an error.
     Fail,
     /// New columns are added, old ones kept.
+    #[default]
     AppendNewColumns,
     /// New columns are added, old ones removed.
     SyncAllColumns,

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Job, landing};
-use crate::delta::{
-    self, Constraint, Merge, OnSchemaChange, OwnColumn, PrimaryKey, Rule, UpdateColumns, Write,
-};
+use crate::delta::{self, Constraint, Merge, OwnColumn, PrimaryKey, Rule, UpdateColumns, Write};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::manifest::{Materialization, Model, Node, Strategy};
 use crate::plan::{Action, Step};
 use crate::project::config::ColumnRule;
-use crate::project::{ConstraintKind, Spanned, config};
+use crate::project::{ConstraintKind, Spanned};
 
 /// The write of a model's rows, as its settings want it.
 pub(super) fn write(
@@ -26,12 +24,7 @@ pub(super) fn write(
         .as_ref()
         .map(|columns| columns.value.0.clone())
         .unwrap_or_default();
-    write.on_schema_change = match model.config.on_schema_change {
-        None | Some(config::OnSchemaChange::AppendNewColumns) => OnSchemaChange::AppendNewColumns,
-        Some(config::OnSchemaChange::Ignore) => OnSchemaChange::Ignore,
-        Some(config::OnSchemaChange::Fail) => OnSchemaChange::Fail,
-        Some(config::OnSchemaChange::SyncAllColumns) => OnSchemaChange::SyncAllColumns,
-    };
+    write.on_schema_change = model.config.on_schema_change.unwrap_or_default();
     write.on_duplicate_key = value(&model.config.on_duplicate_key);
     // A table that is built anew has the column as well.
     write.own_column = OwnColumn::of(&value(&model.config.on_missing));
