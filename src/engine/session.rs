@@ -16,12 +16,13 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use serde::{Deserialize, Serialize};
 
 use super::query::Answer;
 use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate};
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     pub schema: Option<String>,
     pub table: String,

@@ -45,6 +45,26 @@ async fn users() -> Session {
     session
 }
 
+/// A session with tables that have columns and no rows: `users` with `user_id bigint, name varchar`.
+pub(super) async fn without_rows(tables: &[(&str, &str)]) -> Session {
+    let session = session();
+    for (table, columns) in tables {
+        let nulls = columns.split(", ").map(|column| {
+            let (name, data_type) = column.split_once(' ').unwrap();
+            format!("cast(null as {data_type}) as {name}")
+        });
+        let sql = format!("select {}", nulls.collect::<Vec<_>>().join(", "));
+        let schema = session.plan(&sql).await.unwrap().schema();
+        let name = match table.split_once('.') {
+            Some((schema, table)) => Name::qualified(schema, table),
+            None => Name::bare(*table),
+        };
+        let table = datafusion::datasource::empty::EmptyTable::new(schema);
+        session.register_table(&name, Arc::new(table)).unwrap();
+    }
+    session
+}
+
 async fn refused(sql: &str) -> Error {
     users().await.plan(sql).await.unwrap_err()
 }
