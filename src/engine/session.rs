@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::query::Answer;
 use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate};
+use crate::template::Relation;
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +30,14 @@ pub struct Name {
 }
 
 impl Name {
+    /// The name under which SQL reads a relation.
+    pub fn of(relation: &Relation) -> Name {
+        Name {
+            schema: relation.schema.clone(),
+            table: relation.identifier.clone(),
+        }
+    }
+
     pub fn bare(table: impl Into<String>) -> Name {
         Name {
             schema: None,

@@ -191,7 +191,7 @@ impl Session {
     }
 
     /// The SQL types as the engine's types.
-    async fn declared(
+    pub(super) async fn declared(
         &self,
         columns: &[(String, String)],
     ) -> Result<Vec<(String, DataType)>, Error> {

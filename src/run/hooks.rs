@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::inputs::located;
 use super::{Inputs, Job, Live, StepResult, results};
 use crate::compile::{self, Compiled};
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::engine::Session;
+use crate::engine::{Session, located};
 use crate::manifest::Node;
 use crate::project::Spanned;
 use crate::project::config::Hook;

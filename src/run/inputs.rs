@@ -9,12 +9,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Emit, Live, Tables};
-use crate::compile::{self, Basis, Compiled};
+use crate::compile::{self, Basis};
 use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{self, Name, Session, SourceOptions, SourceTable};
+use crate::engine::{self, Name, Session, SourceTable, located};
 use crate::manifest::{Node, NodeId, Source};
-use crate::project::{Format, Place};
 use crate::template::Relation;
 
 /// Registers tables, views and sources under the names that compiled SQL uses.
@@ -81,7 +80,7 @@ impl Inputs {
                 && candidate == id
             {
                 return session
-                    .register_table(&name(relation), table.clone())
+                    .register_table(&Name::of(relation), table.clone())
                     .map_err(engine::Error::into_diagnostic);
             }
             match node {
@@ -92,7 +91,7 @@ impl Inputs {
                     let queries = Live::new(session, self);
                     let compiled = compile::render(&self.basis, node, Some(Arc::new(queries)))?;
                     session
-                        .register_view(&name(&model.relation), &compiled.sql)
+                        .register_view(&Name::of(&model.relation), &compiled.sql)
                         .await
                         .map_err(|error| located(error, &compiled))
                 }
@@ -124,7 +123,7 @@ impl Inputs {
             .await
             .map_err(delta::Error::into_diagnostic)?;
         session
-            .register_table(&name(relation), provider)
+            .register_table(&Name::of(relation), provider)
             .map_err(engine::Error::into_diagnostic)
     }
 
@@ -140,13 +139,13 @@ impl Inputs {
             .at(source.common.span.clone())
             .help("say where it is: `location: data/{name}/*.parquet`"));
         };
-        let mut table = self.source_table(source, place);
+        let mut table = SourceTable::of(source, place, &self.root);
         let options = &place.storage_options.0;
         let registered = async {
             if table.version.is_none() {
                 table.version = self.pinned(session, source, &table, options).await?;
             }
-            delta::register_source(session, &name(&source.relation), &table, options).await
+            delta::register_source(session, &Name::of(&source.relation), &table, options).await
         };
         registered.await.map_err(|error| {
             let diagnostic = error.of_source().into_diagnostic();
@@ -184,101 +183,6 @@ impl Inputs {
             (None, _) => return Ok(None),
         };
         Ok(i64::try_from(version).ok())
-    }
-
-    fn source_table(&self, source: &Source, place: &Place) -> SourceTable {
-        let options = &place.options;
-        let letter = |text: &Option<crate::project::Spanned<String>>| {
-            let text = text.as_ref()?.value.as_str();
-            match text {
-                "\\t" | "tab" => Some('\t'),
-                text => text.chars().next(),
-            }
-        };
-        let mut columns: Vec<(String, String)> = source
-            .common
-            .columns
-            .iter()
-            .filter_map(|column| {
-                let data_type = column.data_type.as_ref()?;
-                Some((column.name.value.to_string(), data_type.value.clone()))
-            })
-            .collect();
-        for (name, data_type) in options.types.iter().flatten() {
-            columns.retain(|(known, _)| known != name);
-            columns.push((name.clone(), data_type.value.clone()));
-        }
-        SourceTable {
-            locations: place
-                .locations
-                .iter()
-                .map(|location| self.path(location))
-                .collect(),
-            format: place.format.map(|format| match format {
-                Format::Delta => engine::Format::Delta,
-                Format::Parquet => engine::Format::Parquet,
-                Format::Csv => engine::Format::Csv,
-                Format::Json => engine::Format::Json,
-            }),
-            options: SourceOptions {
-                delimiter: letter(&options.delimiter),
-                header: options.header,
-                quote: letter(&options.quote),
-                escape: letter(&options.escape),
-                comment: letter(&options.comment),
-                null_value: options
-                    .null_value
-                    .as_ref()
-                    .and_then(|values| values.value.first().map(|text| text.to_string())),
-                compression: options.compression.as_ref().map(|word| word.value.clone()),
-                infer_rows: options
-                    .infer_rows
-                    .as_ref()
-                    .and_then(|rows| usize::try_from(rows.value).ok()),
-                date_format: options.date_format.as_ref().map(|word| word.value.clone()),
-                timestamp_format: options
-                    .timestamp_format
-                    .as_ref()
-                    .map(|word| word.value.clone()),
-                columns,
-                ..SourceOptions::default()
-            },
-            version: options
-                .version
-                .as_ref()
-                // A version that no log can have is told as missing, and never read as the latest.
-                .map(|version| i64::try_from(version.value).unwrap_or(i64::MAX)),
-        }
-    }
-
-    /// A location as the engine takes it: relative paths start at the project's root.
-    pub fn path(&self, location: &str) -> String {
-        if location.contains("://") || Path::new(location).is_absolute() {
-            return location.to_string();
-        }
-        self.root.join(location).to_string_lossy().into_owned()
-    }
-}
-
-/// The engine's name of a relation.
-pub(super) fn name(relation: &Relation) -> Name {
-    Name {
-        schema: relation.schema.clone(),
-        table: relation.identifier.clone(),
-    }
-}
-
-/// An engine's error at its place in the steward's file.
-pub fn located(error: engine::Error, compiled: &Compiled) -> Diagnostic {
-    let Some(place) = error.position else {
-        return error.into_diagnostic().at(compiled.otherwise.clone());
-    };
-    let diagnostic = error
-        .into_diagnostic()
-        .at(compiled.locate(place.line, place.column));
-    match compiled.written(place.line, place.column) {
-        Some(line) => diagnostic.note(format!("here the compiled SQL reads `{line}`")),
-        None => diagnostic,
     }
 }
 

@@ -20,7 +20,7 @@ mod verdict;
 mod writing;
 
 pub use event::{Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult};
-pub use inputs::{Inputs, located};
+pub use inputs::Inputs;
 pub use interrupt::Interrupt;
 pub use model::foresee;
 pub use pinned::{Tables, inspect};

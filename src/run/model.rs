@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::inputs::{located, name};
 use super::step::{Ended, Work};
 use super::writing::{action, place, write};
 use super::{Job, Live, Outcome, hooks, landing};
 use crate::compile;
 use crate::delta::{self, SchemaChange};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::{Name, located};
 use crate::manifest::Model;
 use crate::plan::{self, Step};
 
@@ -62,7 +62,7 @@ async fn once(work: &Work<'_>, model: &Model, attempt: usize) -> Result<Done, Di
         }
         Some(action) => {
             let mut write = write(job, node, model, action)?;
-            if plan.reads(&name(&model.relation)) {
+            if plan.reads(&Name::of(&model.relation)) {
                 let version = job.tables.version(node.id());
                 write.read_at = version.and_then(|version| i64::try_from(version).ok());
             }

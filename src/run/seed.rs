@@ -4,7 +4,7 @@ use super::step::{Ended, Work};
 use super::{hooks, landing};
 use crate::delta::{self, PrimaryKey, Write};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::engine::{Name, SourceOptions, SourceTable};
+use crate::engine::{Name, SourceTable};
 use crate::manifest::Seed;
 
 pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnostic> {
@@ -12,24 +12,7 @@ pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnosti
     let inputs = job.inputs();
     let session = job.engine.session();
     let file = Name::qualified("refx", "seed");
-    let delimiter = seed
-        .config
-        .delimiter
-        .as_ref()
-        .and_then(|text| text.value.chars().next());
-    // A type that the project file gives to a whole folder is for the seeds that have the column.
-    let (of_folder, columns): (Vec<_>, Vec<_>) = (seed.config.column_types.iter().flatten())
-        .map(|(name, data_type)| (data_type, (name.clone(), data_type.value.clone())))
-        .partition(|(data_type, _)| data_type.span.file.ends_with("project.yml"));
-    let source = SourceTable {
-        options: SourceOptions {
-            delimiter,
-            columns: columns.into_iter().map(|(_, column)| column).collect(),
-            columns_if_there: of_folder.into_iter().map(|(_, column)| column).collect(),
-            ..SourceOptions::default()
-        },
-        ..SourceTable::at(inputs.path(&seed.common.path))
-    };
+    let source = SourceTable::of_seed(seed, &job.root);
     let whole = || Span::file(seed.common.path.clone());
     session
         .register_source(&file, &source)

@@ -6,13 +6,12 @@ use std::time::Instant;
 use chrono::Utc;
 use datafusion::catalog::TableProvider;
 
-use super::inputs::{located, name};
 use super::step::{Ended, Timed, Work, placed};
 use super::{Inputs, Job, Live, Outcome};
 use crate::compile::{self, Compiled};
 use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{self, Answer, Query, Session};
+use crate::engine::{self, Answer, Name, Query, Session, located};
 use crate::manifest::{Node, NodeId, Test, TestKind};
 use crate::plan::Step;
 use crate::project::Spanned;
@@ -55,7 +54,7 @@ pub(super) async fn together(
     let relation = job.node(about).ok().and_then(Node::relation);
     let queries: Vec<Query> = queries.collect();
     let mut answers = match relation {
-        Some(relation) => engine::together(&name(relation), candidate, queries, 1).await,
+        Some(relation) => engine::together(&Name::of(relation), candidate, queries, 1).await,
         None => Vec::new(),
     }
     .into_iter();

@@ -9,10 +9,10 @@ use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse, table};
 use crate::compile::{self, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::Session;
+use crate::engine::{Session, located};
 use crate::graph::NodeSet;
 use crate::manifest::{Found, Node, NodeId, ResourceType};
-use crate::run::{Job, Live, located};
+use crate::run::{Job, Live};
 use crate::select::{Criteria, Indirect};
 use crate::template::{self, Source};
 

@@ -1,0 +1,98 @@
+//! Sources and seeds as the project describes them, in the engine's terms.
+
+use std::path::Path;
+
+use super::{Format, SourceOptions, SourceTable};
+use crate::manifest::{Seed, Source};
+use crate::project::{self, Place, Spanned};
+
+impl SourceTable {
+    /// A source at its place; relative locations start at `root`, the project's folder.
+    pub fn of(source: &Source, place: &Place, root: &Path) -> SourceTable {
+        let options = &place.options;
+        let mut columns: Vec<(String, String)> = source
+            .common
+            .columns
+            .iter()
+            .filter_map(|column| {
+                let data_type = column.data_type.as_ref()?;
+                Some((column.name.value.to_string(), data_type.value.clone()))
+            })
+            .collect();
+        for (name, data_type) in options.types.iter().flatten() {
+            columns.retain(|(known, _)| known != name);
+            columns.push((name.clone(), data_type.value.clone()));
+        }
+        let locations = place.locations.iter();
+        SourceTable {
+            locations: locations.map(|location| path(root, location)).collect(),
+            format: place.format.map(|format| match format {
+                project::Format::Delta => Format::Delta,
+                project::Format::Parquet => Format::Parquet,
+                project::Format::Csv => Format::Csv,
+                project::Format::Json => Format::Json,
+            }),
+            options: SourceOptions {
+                delimiter: letter(&options.delimiter),
+                header: options.header,
+                quote: letter(&options.quote),
+                escape: letter(&options.escape),
+                comment: letter(&options.comment),
+                null_value: options
+                    .null_value
+                    .as_ref()
+                    .and_then(|values| values.value.first().map(|text| text.to_string())),
+                compression: options.compression.as_ref().map(|word| word.value.clone()),
+                infer_rows: options
+                    .infer_rows
+                    .as_ref()
+                    .and_then(|rows| usize::try_from(rows.value).ok()),
+                date_format: options.date_format.as_ref().map(|word| word.value.clone()),
+                timestamp_format: options
+                    .timestamp_format
+                    .as_ref()
+                    .map(|word| word.value.clone()),
+                columns,
+                ..SourceOptions::default()
+            },
+            version: options
+                .version
+                .as_ref()
+                // A version that no log can have is told as missing, and never read as the latest.
+                .map(|version| i64::try_from(version.value).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// A seed's file.
+    pub fn of_seed(seed: &Seed, root: &Path) -> SourceTable {
+        let config = &seed.config;
+        // A type that the project file gives to a whole folder is for the seeds that have the column.
+        let (of_folder, columns): (Vec<_>, Vec<_>) = (config.column_types.iter().flatten())
+            .map(|(name, data_type)| (data_type, (name.clone(), data_type.value.clone())))
+            .partition(|(data_type, _)| data_type.span.file.ends_with("project.yml"));
+        SourceTable {
+            options: SourceOptions {
+                delimiter: letter(&config.delimiter),
+                columns: columns.into_iter().map(|(_, column)| column).collect(),
+                columns_if_there: of_folder.into_iter().map(|(_, column)| column).collect(),
+                ..SourceOptions::default()
+            },
+            ..SourceTable::at(path(root, &seed.common.path))
+        }
+    }
+}
+
+fn letter(text: &Option<Spanned<String>>) -> Option<char> {
+    match text.as_ref()?.value.as_str() {
+        "\\t" | "tab" => Some('\t'),
+        text => text.chars().next(),
+    }
+}
+
+/// A location as the engine takes it: relative paths start at the project's root.
+fn path(root: &Path, location: &str) -> String {
+    if location.contains("://") || Path::new(location).is_absolute() {
+        return location.to_string();
+    }
+    root.join(location).to_string_lossy().into_owned()
+}
