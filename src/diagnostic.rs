@@ -383,6 +383,10 @@ codes! {
     TestFailed = "test-failed",
     /// The statement of a hook failed.
     HookFailed = "hook-failed",
+    /// A model that cannot be known without data: its template asks for rows while it is compiled, with
+    /// `run_query` or a macro that calls it. `refx check` plans neither it nor what reads it; `refx plan`
+    /// and `refx build` do, over the tables as they are.
+    NotChecked = "not-checked",
     /// Something that dbt has and refx has not.
     Unsupported = "unsupported",
 }

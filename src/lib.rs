@@ -28,6 +28,7 @@ pub mod plan;
 pub mod delta;
 pub mod engine;
 
+pub mod check;
 pub mod run;
 
 pub mod cli;

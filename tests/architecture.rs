@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("load", 4),
     ("engine", 5),
     ("delta", 5),
+    ("check", 6),
     ("run", 6),
     ("cli", 8),
     ("reference", 9),
@@ -27,11 +28,12 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("select", "graph"),
     ("compile", "plan"),
     ("delta", "engine"),
+    ("run", "check"),
 ];
 
 /// Crates that only some rooms may name.
 const CRATES: &[(&str, &[&str])] = &[
-    ("datafusion", &["engine", "delta", "run", "cli"]),
+    ("datafusion", &["engine", "delta", "check", "run", "cli"]),
     ("deltalake", &["delta"]),
     ("anyhow", &["cli"]),
     ("minijinja", &["template"]),

@@ -71,6 +71,11 @@ pub enum Command {
     /// Read the whole project and report every mistake; runs nothing
     #[command(after_help = "Example:\n  refx parse")]
     Parse,
+    /// Plan every query, and say what is wrong, without reading data
+    #[command(after_help = "Examples:
+  refx check
+  refx check --select user_360+ --offline")]
+    Check(CheckArgs),
     /// List what a selection picks
     #[command(
         name = "ls",
@@ -146,6 +151,7 @@ impl Command {
             Command::Init(_) => "init",
             Command::Debug => "debug",
             Command::Parse => "parse",
+            Command::Check(_) => "check",
             Command::Ls(_) => "ls",
             Command::Plan(_) => "plan",
             Command::Compile(_) => "compile",
@@ -170,6 +176,15 @@ impl Command {
 pub struct InitArgs {
     /// Name of the project and of its folder: lower-case letters, digits and `_`
     pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Look at no file of data: take the columns of sources from the last check
+    #[arg(help_heading = "Running", long)]
+    pub offline: bool,
 }
 
 #[derive(Debug, Args)]

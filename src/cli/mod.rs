@@ -101,6 +101,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Clean => command::clean(report, &settings),
         Command::Debug => command::debug(report, &settings).await,
         Command::Parse => command::parse(report, &settings),
+        Command::Check(flags) => command::check(report, &settings, &flags).await,
         Command::Ls(flags) => command::list(report, &settings, &flags),
         Command::Plan(flags) => command::plan(report, &settings, &flags).await,
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,

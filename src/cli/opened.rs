@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::report::Report;
 use super::settings::Settings;
 use super::{Exit, Told, refuse};
+use crate::check::{self, Answers, Memory};
 use crate::compile::Basis;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
@@ -43,14 +44,30 @@ impl<'a> Opened<'a> {
     ///
     /// # Errors
     /// [`Told`], where the project has errors.
-    pub fn open(mut report: Report, settings: &'a Settings) -> anyhow::Result<Self> {
+    pub fn open(report: Report, settings: &'a Settings) -> anyhow::Result<Self> {
+        let (opened, diagnostics) = Opened::load(report, settings)?;
+        opened.report.diagnostics(&diagnostics);
+        match diagnostics.iter().any(Diagnostic::is_error) {
+            true => Err(Told(Exit::CouldNotRun).into()),
+            false => Ok(opened),
+        }
+    }
+
+    /// Loads the project as far as it can be understood, with all that is wrong in it.
+    ///
+    /// # Errors
+    /// [`Told`], where there is no project file to go by, or models read each other in a circle.
+    pub fn load(
+        mut report: Report,
+        settings: &'a Settings,
+    ) -> anyhow::Result<(Self, Vec<Diagnostic>)> {
         let (files, mut diagnostics) = project::read(&settings.root);
         let texts = files.clone();
         report.set_texts(Arc::new(move |path| {
             texts.get(path).map(|(_, text)| text.to_string())
         }));
         report.set_redact(Arc::new(|text| template::redact(text).into_owned()));
-        let loaded = match load::load(&settings.root, files, &settings.request) {
+        let mut loaded = match load::load(&settings.root, files, &settings.request) {
             Ok(loaded) => loaded,
             Err(found) => {
                 diagnostics.extend(found);
@@ -62,7 +79,7 @@ impl<'a> Opened<'a> {
             Some(node) => select::named(node),
             None => Default::default(),
         };
-        diagnostics.extend(loaded.diagnostics.iter().cloned());
+        diagnostics.append(&mut loaded.diagnostics);
         diagnostics.extend(found);
         if settings.warn_error {
             for diagnostic in &mut diagnostics {
@@ -70,18 +87,18 @@ impl<'a> Opened<'a> {
             }
         }
         report.set_manifest(&loaded.manifest);
-        report.diagnostics(&diagnostics);
-        let graph = loaded.graph.clone();
-        match graph {
-            Some(graph) if !diagnostics.iter().any(Diagnostic::is_error) => Ok(Opened {
-                settings,
-                report: Arc::new(report),
-                loaded,
-                graph,
-                selectors,
-            }),
-            _ => Err(Told(Exit::CouldNotRun).into()),
-        }
+        let Some(graph) = loaded.graph.clone() else {
+            report.diagnostics(&diagnostics);
+            return Err(Told(Exit::CouldNotRun).into());
+        };
+        let opened = Opened {
+            settings,
+            report: Arc::new(report),
+            loaded,
+            graph,
+            selectors,
+        };
+        Ok((opened, diagnostics))
     }
 
     /// The text of `--inline`, made known to the report: it is none of the project's files.
@@ -231,16 +248,7 @@ impl<'a> Opened<'a> {
             .threads
             .or(configured)
             .unwrap_or(cores);
-        let engine = Engine::new(&engine::Settings {
-            memory_limit: target.memory_limit.as_ref().map(|bytes| bytes.value.0),
-            spill_directory: target
-                .spill_directory
-                .as_ref()
-                .map(|folder| self.settings.root.join(&folder.value)),
-            threads: Some(cores),
-            storage_options: target.storage_options.0.clone(),
-        })
-        .map_err(|error| Told(refuse(&self.report, error.into_diagnostic())))?;
+        let engine = self.engine(cores)?;
         let report = self.report.clone();
         let print = self.settings.print;
         let info = RunInfo {
@@ -274,6 +282,53 @@ impl<'a> Opened<'a> {
             }),
             info,
         })
+    }
+
+    /// The engine, whose queries keep so many threads busy.
+    ///
+    /// # Errors
+    /// [`Told`], where the spill directory cannot be used.
+    fn engine(&self, threads: usize) -> anyhow::Result<Engine> {
+        let target = &self.loaded.project.file.target;
+        let engine = Engine::new(&engine::Settings {
+            memory_limit: target.memory_limit.as_ref().map(|bytes| bytes.value.0),
+            spill_directory: target
+                .spill_directory
+                .as_ref()
+                .map(|folder| self.settings.root.join(&folder.value)),
+            threads: Some(threads),
+            storage_options: target.storage_options.0.clone(),
+        });
+        engine.map_err(|error| Told(refuse(&self.report, error.into_diagnostic())).into())
+    }
+
+    /// Plans the nodes, and all that they read, without data. What came out is remembered among the
+    /// artifacts.
+    ///
+    /// # Errors
+    /// [`Told`], where the spill directory cannot be used.
+    pub async fn check(&self, nodes: &NodeSet, offline: bool) -> anyhow::Result<Answers> {
+        let path = self.artifacts().join("check.json");
+        let kept = std::fs::read_to_string(&path);
+        let memory = kept.map_or_else(|_| Memory::default(), |text| Memory::read(&text));
+        let mut scope = check::Scope::new(
+            self.basis(TableFacts::default()),
+            self.graph.clone(),
+            self.engine(1)?,
+            self.settings.root.clone(),
+            memory,
+        );
+        scope.offline = offline;
+        let scope = Arc::new(scope);
+        let answers = check::check(&scope, nodes).await;
+        let memory = scope.memory.with(&answers);
+        if memory != *scope.memory {
+            let text = memory.write()?;
+            std::fs::create_dir_all(self.artifacts())
+                .and_then(|()| std::fs::write(&path, text))
+                .with_context(|| format!("`{}` cannot be written", path.display()))?;
+        }
+        Ok(answers)
     }
 
     /// The folder of artifacts.

@@ -46,14 +46,18 @@ impl OwnColumn {
         &self.name
     }
 
+    pub(super) fn data_type(&self) -> DataType {
+        match self.kind {
+            Own::Flag => DataType::Boolean,
+            Own::Since => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+
     /// What a row has in it that the query gives.
     fn value(&self) -> Expr {
         match self.kind {
             Own::Flag => lit(false),
-            Own::Since => null(&DataType::Timestamp(
-                TimeUnit::Microsecond,
-                Some("UTC".into()),
-            )),
+            Own::Since => null(&self.data_type()),
         }
     }
 }

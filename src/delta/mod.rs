@@ -30,6 +30,7 @@ mod inspect;
 mod location;
 pub mod maintain;
 mod merge;
+mod place;
 mod prune;
 mod replace;
 mod rules;
@@ -47,6 +48,7 @@ pub use evolve::SchemaChange;
 pub use inspect::{Column, TableFacts, inspect, provider, register_source};
 pub use location::Location;
 pub use merge::{Merge, UpdateColumns};
+pub use schema::{landed, would_change};
 pub use transaction::Transaction;
 pub use write::{Action, Commit, Counts, PrimaryKey, Write, foresee, write};
 

@@ -10,7 +10,7 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, cast};
 
 use super::evolve::{SchemaChange, may_widen, unified};
-use super::{Error, PrimaryKey};
+use super::{Error, OwnColumn, PrimaryKey};
 use crate::engine::{plain, sql_type};
 use crate::project::config::OnSchemaChange;
 
@@ -109,6 +109,49 @@ impl Fit {
             changes,
         })
     }
+}
+
+/// The columns of the table that a query of these columns makes, and the one that refx adds.
+///
+/// # Errors
+/// Where a table cannot hold them, or a column of the key is not among them.
+pub fn landed(
+    query: &Schema,
+    key: Option<&PrimaryKey>,
+    own: Option<&OwnColumn>,
+) -> Result<SchemaRef, Error> {
+    let fit = Fit::fresh(query, key)?;
+    let mut fields: Vec<FieldRef> = fit.schema.fields().iter().cloned().collect();
+    if let Some(own) = own
+        && named(&fit.schema, own.name()).is_none()
+    {
+        fields.push(Arc::new(Field::new(own.name(), own.data_type(), true)));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// What a load of a query with these columns would change of the table's.
+///
+/// # Errors
+/// Where the columns do not fit the table, and the policy allows no change.
+pub fn would_change(
+    table: &Schema,
+    query: &Schema,
+    key: Option<&PrimaryKey>,
+    own: Option<&OwnColumn>,
+    partition_by: &[String],
+    change: OnSchemaChange,
+) -> Result<Vec<SchemaChange>, Error> {
+    let policy = Policy {
+        change,
+        own: own.map(OwnColumn::name),
+        partition_by,
+    };
+    let own = own.filter(|own| named(query, own.name()).is_none());
+    let fields = query.fields().iter().cloned();
+    let own = own.map(|own| Arc::new(Field::new(own.name(), own.data_type(), true)));
+    let query = Schema::new(fields.chain(own).collect::<Vec<_>>());
+    Ok(Fit::into(table, &query, key, &policy)?.changes)
 }
 
 /// What may become of the columns of a table that stays.

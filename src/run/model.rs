@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::step::{Ended, Work};
-use super::writing::{action, place, write};
+use super::writing::{action, write};
 use super::{Job, Live, Outcome, hooks, landing};
 use crate::compile;
 use crate::delta::{self, SchemaChange};
@@ -92,7 +92,7 @@ async fn once(work: &Work<'_>, model: &Model, attempt: usize) -> Result<Done, Di
                     return Err(located(session.told(&compiled.sql, error), &compiled));
                 }
                 Err(error) => {
-                    let place = place(&error, model, node);
+                    let place = error.place(model);
                     return Err(error.into_diagnostic().at(place));
                 }
             };
@@ -146,7 +146,7 @@ pub async fn foresee(job: &Job, step: &Step) -> Result<Vec<SchemaChange>, Diagno
     match delta::foresee(&plan, &write).await {
         Ok(changes) => Ok(changes),
         Err(error) => {
-            let place = place(&error, model, node);
+            let place = error.place(model);
             Err(error.into_diagnostic().at(place))
         }
     }

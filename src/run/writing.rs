@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Job, landing};
 use crate::delta::{self, Constraint, Merge, OwnColumn, PrimaryKey, Rule, UpdateColumns, Write};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::Diagnostic;
 use crate::manifest::{Materialization, Model, Node, Strategy};
 use crate::plan::{Action, Step};
 use crate::project::config::ColumnRule;
@@ -167,44 +167,4 @@ fn properties(model: &Model) -> BTreeMap<String, String> {
     let properties = model.config.table_properties.iter().flatten();
     let properties = properties.map(|(name, value)| (name.clone(), value.to_string()));
     feed.into_iter().chain(properties).collect()
-}
-
-/// Where an error of the table is shown: one about the key at the key's declaration, one about a
-/// setting at the setting.
-pub(super) fn place(error: &delta::Error, model: &Model, node: &Node) -> Span {
-    let config = &model.config;
-    let of_key = match error {
-        delta::Error::NullKey { .. } | delta::Error::DuplicateKey { .. } => true,
-        delta::Error::Schema { column, .. } => column
-            .as_ref()
-            .is_some_and(|column| model.primary_key.contains(column)),
-        _ => false,
-    };
-    let setting = match error {
-        delta::Error::Rule { setting, .. } => *setting,
-        delta::Error::TooManyMissing { .. } => "on_missing",
-        _ if of_key => "primary_key",
-        _ => "",
-    };
-    fn span<T>(setting: &Option<Spanned<T>>) -> Option<Span> {
-        setting.as_ref().map(|setting| setting.span.clone())
-    }
-    let found = match setting {
-        "primary_key" => span(&config.primary_key),
-        "on_duplicate_key" => span(&config.on_duplicate_key),
-        "on_match" => span(&config.on_match),
-        "update_when" => span(&config.update_when),
-        "insert_when" => span(&config.insert_when),
-        "delete_when" => span(&config.delete_when),
-        "on_missing" | "not_matched_by_source_action" => span(&config.on_missing),
-        "not_matched_by_source_condition" => span(&config.not_matched_by_source_condition),
-        "prune_by" => span(&config.prune_by),
-        "incremental_predicates" => config
-            .incremental_predicates
-            .as_ref()
-            .and_then(|all| all.first())
-            .map(|text| text.span.clone()),
-        _ => None,
-    };
-    found.unwrap_or_else(|| node.common().span.clone())
 }

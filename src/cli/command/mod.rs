@@ -1,6 +1,7 @@
 //! The commands. `run.rs` holds the four that carry out a plan, `start.rs` what needs no project,
 //! `maintain.rs` what the commands share that care for tables.
 
+mod check;
 mod checkpoint;
 mod clean;
 mod compile;
@@ -18,6 +19,7 @@ mod show;
 mod start;
 mod vacuum;
 
+pub(super) use check::check;
 pub(super) use checkpoint::checkpoint;
 pub(super) use clean::clean;
 pub(super) use compile::compile;

@@ -9,6 +9,7 @@
 //! FAIL    0.1 s  navigation    user_activity  merge  no column `visited_at` in `raw.page_views`
 //! ```
 
+mod check;
 mod json;
 mod lists;
 mod live;

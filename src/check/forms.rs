@@ -1,0 +1,80 @@
+//! A model in each form that it takes: its first load, and the increments after it.
+
+use std::sync::Arc;
+
+use super::Planned;
+use super::node::{Checking, Unknown};
+use crate::delta::{self, OwnColumn, PrimaryKey};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::{Name, Plan};
+use crate::manifest::Model;
+
+/// The columns that readers of the model see, given the plan of its first load; with what is to be
+/// said of the later ones.
+pub(super) async fn of_model(
+    checking: &Checking<'_>,
+    model: &Model,
+    first: &Plan,
+) -> Result<(Arc<Planned>, Vec<Diagnostic>), Unknown> {
+    let lost = |error: delta::Error| {
+        let place = error.place(model);
+        Unknown::Broken(error.into_diagnostic().at(place))
+    };
+    let engine = |error| lost(delta::Error::Engine(error));
+    if !model.materialization.lands() {
+        let shape = Planned::new(first.schema()).map_err(engine)?;
+        return Ok((shape, Vec::new()));
+    }
+    let key = PrimaryKey::new(&model.primary_key);
+    let missing = model.config.on_missing.as_ref();
+    let own = missing.and_then(|missing| OwnColumn::of(&missing.value));
+    let table = delta::landed(&first.schema(), key.as_ref(), own.as_ref()).map_err(lost)?;
+    let shape = Planned::new(Arc::clone(&table)).map_err(engine)?;
+    if !model.asks_incremental {
+        return Ok((shape, Vec::new()));
+    }
+
+    let name = Name::of(&model.relation);
+    let session = checking.session;
+    session
+        .register_shape(&name, Arc::clone(&table))
+        .map_err(engine)?;
+    let later = checking.compile(&checking.scope.standing)?;
+    let plan = checking.plan(&later).await;
+    let plan = plan.map_err(|diagnostic| Unknown::Broken(of_increment(diagnostic)))?;
+    let partitions = model.config.partition_by.as_ref();
+    let partitions = partitions.map(|columns| columns.value.0.clone());
+    let changes = delta::would_change(
+        &table,
+        &plan.schema(),
+        key.as_ref(),
+        own.as_ref(),
+        &partitions.unwrap_or_default(),
+        model.config.on_schema_change.unwrap_or_default(),
+    );
+    let changes = changes.map_err(|error| {
+        let diagnostic = error.into_diagnostic();
+        Unknown::Broken(of_increment(Diagnostic {
+            message: format!(
+                "the two forms of the model do not fit: {}",
+                diagnostic.message
+            ),
+            ..diagnostic.at(later.otherwise.clone())
+        }))
+    })?;
+    let warnings = changes.iter().map(|change| {
+        of_increment(
+            Diagnostic::warning(
+                Code::SchemaMismatch,
+                format!("the table that the first load makes gets {change} at the next"),
+            )
+            .at(later.otherwise.clone())
+            .help("select the same columns in both forms of the model"),
+        )
+    });
+    Ok((shape, warnings.collect()))
+}
+
+fn of_increment(diagnostic: Diagnostic) -> Diagnostic {
+    diagnostic.note("this is the model's form where `is_incremental()` holds")
+}

@@ -1,0 +1,249 @@
+//! What can be known before a run: every query planned, and no data read.
+//!
+//! ```text
+//! Manifest, Graph ─▶ each node, after what it reads:
+//!     compile ─▶ a session of shapes (columns without rows) ─▶ engine::Plan ─▶ Planned, Diagnostics
+//! ```
+//!
+//! What is planned here is what a run executes: the same compilation, functions, types and rules; only
+//! the tables have no rows. A node that fails hides nothing but its own readers, and these are told as
+//! not checked. What came out without a complaint is remembered, so that the next check plans what
+//! changed.
+
+mod forms;
+mod memory;
+mod node;
+mod queries;
+mod source;
+
+pub use memory::Memory;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use tokio::task::JoinSet;
+
+use crate::compile::Basis;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::Engine;
+use crate::graph::{Graph, NodeSet};
+use crate::manifest::{Node, NodeId};
+use crate::plan::{Facts, TableFacts};
+
+/// What a check rests on.
+#[derive(Clone)]
+pub struct Scope {
+    /// Without tables: what a first run would find.
+    pub fresh: Basis,
+    /// With every table there: what the runs after it find.
+    pub standing: Basis,
+    pub graph: Arc<Graph>,
+    pub engine: Engine,
+    /// The project's folder: locations are relative to it.
+    pub root: PathBuf,
+    /// Take the columns of sources from the last check, and look at no file of data.
+    pub offline: bool,
+    pub memory: Arc<Memory>,
+}
+
+impl Scope {
+    /// `basis` is taken without its facts: a check does not depend on which tables are there.
+    pub fn new(
+        basis: Basis,
+        graph: Arc<Graph>,
+        engine: Engine,
+        root: PathBuf,
+        memory: Memory,
+    ) -> Scope {
+        let models = basis.manifest.nodes.values().filter_map(Node::as_model);
+        let tables = models.filter(|model| model.materialization.lands());
+        let there = tables.map(|model| {
+            let facts = Facts {
+                version: 0,
+                committed_at: None,
+                fingerprint: None,
+                read_only: None,
+            };
+            (model.common.id.clone(), facts)
+        });
+        let standing = TableFacts {
+            tables: there.collect(),
+            broken: BTreeMap::new(),
+        };
+        Scope {
+            fresh: Basis {
+                facts: Arc::default(),
+                ..basis.clone()
+            },
+            standing: Basis {
+                facts: Arc::new(standing),
+                ..basis
+            },
+            graph,
+            engine,
+            root,
+            offline: false,
+            memory: Arc::new(memory),
+        }
+    }
+}
+
+/// A node whose query plans.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The columns that its readers see: those of the table where one lands, else the query's.
+    pub shape: SchemaRef,
+    /// Changes when anything does that a reader's plan could depend on.
+    pub digest: String,
+}
+
+/// How far a check of a node came.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Planned(Arc<Planned>),
+    /// Its diagnostics say why.
+    Failed,
+    /// It reads, directly or not, a node that failed, or that cannot be known without data.
+    NotChecked {
+        because: NodeId,
+    },
+}
+
+/// What a check says of one node.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub outcome: Outcome,
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether the answer is the last check's, on the same code and inputs.
+    pub remembered: bool,
+    /// What the answer depends on; none where it is not worth remembering.
+    key: Option<String>,
+}
+
+impl Checked {
+    fn failed(diagnostic: Diagnostic) -> Checked {
+        Checked {
+            outcome: Outcome::Failed,
+            diagnostics: vec![diagnostic],
+            remembered: false,
+            key: None,
+        }
+    }
+
+    pub fn planned(&self) -> Option<&Arc<Planned>> {
+        match &self.outcome {
+            Outcome::Planned(planned) => Some(planned),
+            Outcome::Failed | Outcome::NotChecked { .. } => None,
+        }
+    }
+}
+
+/// What a check says of every node that it looked at.
+pub type Answers = BTreeMap<NodeId, Arc<Checked>>;
+
+/// Checks nodes, and for that everything that they read.
+pub async fn check(scope: &Arc<Scope>, nodes: &NodeSet) -> Answers {
+    let wanted = with_inputs(scope, nodes);
+    let mut waiting: HashMap<&NodeId, usize> = HashMap::new();
+    let mut readers: HashMap<&NodeId, Vec<&NodeId>> = HashMap::new();
+    let mut ready: Vec<&NodeId> = Vec::new();
+    for id in &wanted {
+        let inputs = inputs(scope, id, &wanted);
+        for input in &inputs {
+            readers.entry(*input).or_default().push(id);
+        }
+        match inputs.len() {
+            0 => ready.push(id),
+            count => _ = waiting.insert(id, count),
+        }
+    }
+    let mut answers = Answers::new();
+    let mut running = JoinSet::new();
+    loop {
+        while let Some(id) = ready.pop() {
+            let known = inputs(scope, id, &wanted)
+                .into_iter()
+                .filter_map(|input| Some((input.clone(), answers.get(input)?.clone())))
+                .collect();
+            let (scope, id) = (Arc::clone(scope), id.clone());
+            running.spawn(async move {
+                let checked = node::check(&scope, &id, known).await;
+                (id, checked)
+            });
+        }
+        let (id, checked) = match running.join_next().await {
+            None => break,
+            Some(Ok(done)) => done,
+            // A panic of the planner: the node that met it has no answer, and is told below.
+            Some(Err(_)) => continue,
+        };
+        for reader in readers.get(&id).into_iter().flatten() {
+            if let Some(left) = waiting.get_mut(reader) {
+                *left -= 1;
+                if *left == 0 {
+                    ready.push(reader);
+                }
+            }
+        }
+        answers.insert(id, Arc::new(checked));
+    }
+    for id in &wanted {
+        if !answers.contains_key(id) {
+            answers.insert(id.clone(), Arc::new(unanswered(scope, id, &answers)));
+        }
+    }
+    answers
+}
+
+/// A node that has no answer: its own planning broke off, or that of one that it reads.
+fn unanswered(scope: &Scope, id: &NodeId, answers: &Answers) -> Checked {
+    let Some(node) = scope.fresh.manifest.get(id) else {
+        return Checked::failed(Diagnostic::error(
+            Code::UnknownRef,
+            format!("`{id}` is not in the manifest"),
+        ));
+    };
+    let open = node.common().depends_on.iter();
+    let open = open.filter(|input| scope.fresh.manifest.nodes.contains_key(*input));
+    match open.clone().find(|input| !answers.contains_key(*input)) {
+        Some(input) => Checked {
+            outcome: Outcome::NotChecked {
+                because: input.clone(),
+            },
+            diagnostics: Vec::new(),
+            remembered: false,
+            key: None,
+        },
+        None => Checked::failed(
+            Diagnostic::error(
+                Code::SqlError,
+                format!("the planner broke off over `{}`", node.name()),
+            )
+            .at(node.common().span.clone())
+            .help("please report this with the model's text"),
+        ),
+    }
+}
+
+/// The nodes, and all that they read.
+fn with_inputs(scope: &Scope, nodes: &NodeSet) -> NodeSet {
+    let mut wanted = nodes.clone();
+    // Readers first: one walk for all of them.
+    for id in scope.graph.order().iter().rev() {
+        if wanted.contains(id) {
+            wanted.extend(scope.graph.parents(id));
+        }
+    }
+    wanted
+}
+
+fn inputs<'a>(scope: &'a Scope, id: &NodeId, wanted: &NodeSet) -> Vec<&'a NodeId> {
+    let node = scope.fresh.manifest.get(id);
+    let inputs = node.map_or(&[][..], |node| &node.common().depends_on);
+    inputs
+        .iter()
+        .filter(|input| wanted.contains(*input))
+        .collect()
+}

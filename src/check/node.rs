@@ -1,0 +1,212 @@
+//! One node: its text compiled and planned over the shapes of what it reads.
+
+use std::sync::Arc;
+
+use super::queries::Shapes;
+use super::{Checked, Outcome, Planned, Scope, forms, memory, source};
+use crate::compile::{self, Basis, Compiled};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::{self, Name, Plan, Session, located};
+use crate::manifest::{Model, Node, NodeId};
+
+/// Checks a node, given the answers for what it reads.
+pub(super) async fn check(
+    scope: &Scope,
+    id: &NodeId,
+    inputs: Vec<(NodeId, Arc<Checked>)>,
+) -> Checked {
+    let Some(node) = scope.fresh.manifest.get(id) else {
+        return Checked::failed(Diagnostic::error(
+            Code::UnknownRef,
+            format!("`{id}` is not in the manifest"),
+        ));
+    };
+    if let Some(because) = inputs.iter().find_map(|(id, input)| match &input.outcome {
+        Outcome::Planned(_) => None,
+        Outcome::Failed => Some(id.clone()),
+        Outcome::NotChecked { because } => Some(because.clone()),
+    }) {
+        return not_checked(because, Vec::new());
+    }
+    let session = scope.engine.session();
+    let checking = Checking {
+        scope,
+        node,
+        session: &session,
+        inputs: &inputs,
+    };
+    if let Err(error) = checking.register() {
+        return Checked::failed(error.into_diagnostic().at(node.common().span.clone()));
+    }
+    match node {
+        Node::Source(table) => source::of_source(scope, &session, table).await,
+        Node::Seed(seed) => source::of_seed(scope, &session, seed).await,
+        Node::Model(model) => checking.model(model).await,
+        Node::Test(_) | Node::Analysis(_) => checking.query().await,
+        // It is a name for what it reads.
+        Node::Exposure(_) => {
+            match Planned::new(Arc::new(datafusion::arrow::datatypes::Schema::empty())) {
+                Ok(nothing) => planned(nothing, Vec::new(), None),
+                Err(error) => Checked::failed(error.into_diagnostic()),
+            }
+        }
+    }
+}
+
+pub(super) fn planned(
+    planned: Arc<Planned>,
+    diagnostics: Vec<Diagnostic>,
+    key: Option<String>,
+) -> Checked {
+    Checked {
+        outcome: Outcome::Planned(planned),
+        diagnostics,
+        remembered: false,
+        key,
+    }
+}
+
+fn not_checked(because: NodeId, diagnostics: Vec<Diagnostic>) -> Checked {
+    Checked {
+        outcome: Outcome::NotChecked { because },
+        diagnostics,
+        remembered: false,
+        key: None,
+    }
+}
+
+/// Why a text that would be compiled has none.
+pub(super) enum Unknown {
+    /// It asks for rows, and a check reads none.
+    NeedsData,
+    Broken(Diagnostic),
+}
+
+/// A node in a session that has the shapes of what it reads.
+pub(super) struct Checking<'a> {
+    pub scope: &'a Scope,
+    pub node: &'a Node,
+    pub session: &'a Session,
+    pub inputs: &'a [(NodeId, Arc<Checked>)],
+}
+
+impl Checking<'_> {
+    fn register(&self) -> Result<(), engine::Error> {
+        for (id, input) in self.inputs {
+            let relation = self.scope.fresh.manifest.get(id).and_then(Node::relation);
+            if let (Some(relation), Some(planned)) = (relation, input.planned()) {
+                let shape = Arc::clone(&planned.shape);
+                self.session.register_shape(&Name::of(relation), shape)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn model(&self, model: &Model) -> Checked {
+        let first = match self.compile(&self.scope.fresh) {
+            Ok(compiled) => compiled,
+            Err(unknown) => return self.unknown(unknown),
+        };
+        let key = self.key(&first);
+        if let Some(answer) = self.scope.memory.planned(self.node.id(), &key) {
+            return Checked {
+                remembered: true,
+                ..planned(answer, Vec::new(), Some(key))
+            };
+        }
+        let plan = match self.plan(&first).await {
+            Ok(plan) => plan,
+            Err(diagnostic) => return Checked::failed(diagnostic),
+        };
+        match forms::of_model(self, model, &plan).await {
+            Ok((shape, warnings)) => {
+                let key = warnings.is_empty().then_some(key);
+                planned(shape, warnings, key)
+            }
+            Err(unknown) => self.unknown(unknown),
+        }
+    }
+
+    /// A test or an analysis: nobody reads it.
+    async fn query(&self) -> Checked {
+        let compiled = match self.compile(&self.scope.fresh) {
+            Ok(compiled) => compiled,
+            Err(unknown) => return self.unknown(unknown),
+        };
+        let key = self.key(&compiled);
+        if let Some(answer) = self.scope.memory.planned(self.node.id(), &key) {
+            return Checked {
+                remembered: true,
+                ..planned(answer, Vec::new(), Some(key))
+            };
+        }
+        let shape = match self.plan(&compiled).await {
+            Ok(plan) => Planned::new(plan.schema()),
+            Err(diagnostic) => return Checked::failed(diagnostic),
+        };
+        match shape {
+            Ok(shape) => planned(shape, Vec::new(), Some(key)),
+            Err(error) => Checked::failed(located(error, &compiled)),
+        }
+    }
+
+    /// The node's SQL as a run would compile it.
+    pub(super) fn compile(&self, basis: &Basis) -> Result<Compiled, Unknown> {
+        let queries = Arc::new(Shapes::new(self.session));
+        match compile::render(basis, self.node, Some(queries.clone())) {
+            _ if queries.asked_for_rows() => Err(Unknown::NeedsData),
+            Ok(compiled) => Ok(compiled),
+            Err(diagnostic) => Err(Unknown::Broken(diagnostic)),
+        }
+    }
+
+    pub(super) async fn plan(&self, compiled: &Compiled) -> Result<Plan, Diagnostic> {
+        let plan = self.session.plan(&compiled.sql).await;
+        plan.map_err(|error| located(error, compiled))
+    }
+
+    fn unknown(&self, unknown: Unknown) -> Checked {
+        match unknown {
+            Unknown::Broken(diagnostic) => Checked::failed(match diagnostic.span {
+                Some(_) => diagnostic,
+                None => diagnostic.at(self.node.common().span.clone()),
+            }),
+            Unknown::NeedsData => not_checked(
+                self.node.id().clone(),
+                vec![
+                    Diagnostic::warning(
+                        Code::NotChecked,
+                        format!("`{}` asks for rows while it is compiled", self.node.name()),
+                    )
+                    .at(self.node.common().span.clone())
+                    .note("a check reads no data, so neither this nor what reads it is planned")
+                    .help("`refx plan` and `refx build` compile it over the tables as they are"),
+                ],
+            ),
+        }
+    }
+
+    /// What the answer depends on: the text, where it and its properties stand, what decides about
+    /// texts, and the inputs.
+    fn key(&self, compiled: &Compiled) -> String {
+        let common = self.node.common();
+        let invocation = &self.scope.fresh.invocation;
+        let described = format!(
+            "{:?}{:?}{:?}{:?}",
+            common.columns, invocation.vars, invocation.target, invocation.flags
+        );
+        let constraints = self.node.as_model().map(|model| &model.constraints);
+        let constraints = format!("{constraints:?}");
+        let own = [
+            compiled.sql.as_ref(),
+            common.fingerprint.as_str(),
+            described.as_str(),
+            constraints.as_str(),
+        ];
+        let inputs = self.inputs.iter().flat_map(|(id, input)| {
+            let digest = input.planned().map_or("", |planned| &planned.digest);
+            [id.as_str(), digest]
+        });
+        memory::digest(own.into_iter().chain(inputs))
+    }
+}

@@ -1,0 +1,108 @@
+//! The columns of what refx reads and does not make: sources, and the files of seeds.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+
+use super::{Checked, Planned, Scope, memory, node};
+use crate::delta::{self, PrimaryKey};
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::engine::{self, Name, Session, SourceTable};
+use crate::manifest::{Seed, Source};
+
+/// The columns of a source: those declared, where each has a type; else those of its files or its
+/// Delta log, which the next check may take from its memory.
+pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source) -> Checked {
+    let Some(place) = &source.place else {
+        return Checked::failed(
+            Diagnostic::error(
+                Code::UnreadableSource,
+                format!(
+                    "the source `{}.{}` names no `location`",
+                    source.source_name, source.common.name
+                ),
+            )
+            .at(source.common.span.clone())
+            .help("say where it is: `location: data/{name}/*.parquet`"),
+        );
+    };
+    let table = SourceTable::of(source, place, &scope.root);
+    let columns = source.common.columns.len();
+    if columns > 0 && table.options.columns.len() == columns {
+        return match session.declared_shape(&table.options.columns).await {
+            Ok(shape) => known(shape, None),
+            Err(error) => Checked::failed(error.into_diagnostic().at(source.common.span.clone())),
+        };
+    }
+    let key = memory::digest([format!("{table:?}").as_str()]);
+    if scope.offline {
+        return match scope.memory.source(&source.common.id, &key) {
+            Some(shape) => known(shape, Some(key)),
+            None => Checked::failed(not_remembered(source)),
+        };
+    }
+    let name = Name::of(&source.relation);
+    let registered = delta::register_source(session, &name, &table, &place.storage_options.0).await;
+    let shape = match registered {
+        Ok(()) => session.shape(&name).await.map_err(delta::Error::from),
+        Err(error) => Err(error),
+    };
+    match shape {
+        Ok(shape) => known(shape, Some(key)),
+        Err(error) => Checked::failed(
+            Diagnostic {
+                code: Code::UnreadableSource,
+                ..error.of_source().into_diagnostic()
+            }
+            .at(place.span.clone()),
+        ),
+    }
+}
+
+fn not_remembered(source: &Source) -> Diagnostic {
+    let name = format!("{}.{}", source.source_name, source.common.name);
+    Diagnostic::error(
+        Code::UnreadableSource,
+        format!("the columns of the source `{name}` are not known offline"),
+    )
+    .at(source.common.span.clone())
+    .help(
+        "run `refx check` once where the source can be read, or declare all of its columns with \
+         their `data_type`",
+    )
+}
+
+/// The columns of a seed's table: a small file of the project, looked at each time.
+pub(super) async fn of_seed(scope: &Scope, session: &Session, seed: &Seed) -> Checked {
+    let whole = || Span::file(seed.common.path.clone());
+    let file = Name::qualified("refx", "seed");
+    let table = SourceTable::of_seed(seed, &scope.root);
+    let read = async {
+        session.register_source(&file, &table).await?;
+        session.shape(&file).await
+    };
+    let shape = match read.await {
+        Ok(shape) => shape,
+        Err(error) => return Checked::failed(error.into_diagnostic().at(whole())),
+    };
+    let key = seed.config.primary_key.as_ref();
+    let key = key.and_then(|key| PrimaryKey::new(key.value.iter()));
+    match delta::landed(&shape, key.as_ref(), None) {
+        Ok(shape) => known(shape, None),
+        Err(error) => Checked::failed(error.into_diagnostic().at(whole())),
+    }
+}
+
+fn known(shape: SchemaRef, key: Option<String>) -> Checked {
+    match Planned::new(shape) {
+        Ok(planned) => node::planned(planned, Vec::new(), key),
+        Err(error) => Checked::failed(engine::Error::into_diagnostic(error)),
+    }
+}
+
+impl Planned {
+    pub(super) fn new(shape: SchemaRef) -> Result<Arc<Planned>, engine::Error> {
+        let digest = memory::digest([engine::write_shape(&shape)?.as_str()]);
+        Ok(Arc::new(Planned { shape, digest }))
+    }
+}
