@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Planned;
 use super::node::{Checking, Unknown};
+use super::{Planned, Query};
 use crate::delta::{self, OwnColumn, PrimaryKey};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Name, Plan};
@@ -21,17 +21,23 @@ pub(super) async fn of_model(
         Unknown::Broken(error.into_diagnostic().at(place))
     };
     let engine = |error| lost(delta::Error::Engine(error));
+    let mut query = Query {
+        lineage: first.lineage(),
+        own: first.meaning(&|_| None),
+        whole: checking.whole(first),
+        increment: None,
+    };
     if !model.materialization.lands() {
-        let shape = Planned::new(first.schema()).map_err(engine)?;
-        return Ok((shape, Vec::new()));
+        let planned = Planned::new(first.schema(), Some(query)).map_err(engine)?;
+        return Ok((planned, Vec::new()));
     }
     let key = PrimaryKey::new(&model.primary_key);
     let missing = model.config.on_missing.as_ref();
     let own = missing.and_then(|missing| OwnColumn::of(&missing.value));
     let table = delta::landed(&first.schema(), key.as_ref(), own.as_ref()).map_err(lost)?;
-    let shape = Planned::new(Arc::clone(&table)).map_err(engine)?;
     if !model.asks_incremental {
-        return Ok((shape, Vec::new()));
+        let planned = Planned::new(table, Some(query)).map_err(engine)?;
+        return Ok((planned, Vec::new()));
     }
 
     let name = Name::of(&model.relation);
@@ -42,6 +48,7 @@ pub(super) async fn of_model(
     let later = checking.compile(&checking.scope.standing)?;
     let plan = checking.plan(&later).await;
     let plan = plan.map_err(|diagnostic| Unknown::Broken(of_increment(diagnostic)))?;
+    query.increment = Some(plan.meaning(&|_| None));
     let partitions = model.config.partition_by.as_ref();
     let partitions = partitions.map(|columns| columns.value.0.clone());
     let changes = delta::would_change(
@@ -72,7 +79,9 @@ pub(super) async fn of_model(
             .help("select the same columns in both forms of the model"),
         )
     });
-    Ok((shape, warnings.collect()))
+    let warnings = warnings.collect();
+    let planned = Planned::new(table, Some(query)).map_err(engine)?;
+    Ok((planned, warnings))
 }
 
 fn of_increment(diagnostic: Diagnostic) -> Diagnostic {

@@ -10,8 +10,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Answers, Planned};
-use crate::engine::{read_shape, write_shape};
+use super::{Answers, Planned, Query};
+use crate::engine::{self, read_shape, write_shape};
 use crate::manifest::NodeId;
 
 /// The form of the file. One of another form is as good as none.
@@ -30,6 +30,7 @@ struct Entry {
     /// What the answer depends on; none where there was something to complain of.
     key: Option<String>,
     shape: String,
+    query: Option<Query>,
     digest: String,
 }
 
@@ -51,6 +52,7 @@ impl Memory {
                 Some(Entry {
                     key: checked.key.clone(),
                     shape: write_shape(&planned.shape).ok()?,
+                    query: planned.query.clone(),
                     digest: planned.digest.clone(),
                 })
             });
@@ -78,12 +80,44 @@ impl Memory {
         (entry.key.as_deref() == Some(key)).then_some(())?;
         Some(Arc::new(Planned {
             shape: read_shape(&entry.shape).ok()?,
+            query: entry.query.clone(),
             digest: entry.digest.clone(),
         }))
     }
 
+    /// What was known of a model's query.
+    pub fn query(&self, id: &NodeId) -> Option<&Query> {
+        self.nodes.get(id.as_str())?.query.as_ref()
+    }
+
+    /// Whether there was a check.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     pub(super) fn source(&self, id: &NodeId, key: &str) -> Option<SchemaRef> {
         Some(self.planned(id, key)?.shape.clone())
+    }
+}
+
+impl Planned {
+    pub(super) fn new(
+        shape: SchemaRef,
+        query: Option<Query>,
+    ) -> Result<Arc<Planned>, engine::Error> {
+        let columns = write_shape(&shape)?;
+        let whole = query.as_ref().map(|query| {
+            let columns = query.whole.columns.iter();
+            let columns = columns.map(|column| column.digest.to_string());
+            let rows = query.whole.rows.to_string();
+            columns.fold(rows, |all, column| all + &column)
+        });
+        let digest = digest([columns.as_str(), &whole.unwrap_or_default()]);
+        Ok(Arc::new(Planned {
+            shape,
+            query,
+            digest,
+        }))
     }
 }
 

@@ -23,11 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::compile::Basis;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::Engine;
+use crate::engine::{Engine, Lineage, Meaning};
 use crate::graph::{Graph, NodeSet};
 use crate::manifest::{Node, NodeId};
 use crate::plan::{Facts, TableFacts};
@@ -95,8 +96,23 @@ impl Scope {
 pub struct Planned {
     /// The columns that its readers see: those of the table where one lands, else the query's.
     pub shape: SchemaRef,
-    /// Changes when anything does that a reader's plan could depend on.
+    /// What is known of its query; none of what has none, and of what nobody reads.
+    pub query: Option<Query>,
+    /// Changes when anything does that a reader's answer could depend on.
     pub digest: String,
+}
+
+/// What a model's query is made of, and what it means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// In terms of the tables that it reads.
+    pub lineage: Lineage,
+    /// In terms of the tables that it reads: it changes when the model's own code does.
+    pub own: Meaning,
+    /// In terms of sources and seeds: it changes when a model above does, too.
+    pub whole: Meaning,
+    /// The meaning of the form that the model has where `is_incremental()` holds, if it asks.
+    pub increment: Option<Meaning>,
 }
 
 /// How far a check of a node came.

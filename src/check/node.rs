@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
+
 use super::queries::Shapes;
 use super::{Checked, Outcome, Planned, Scope, forms, memory, source};
 use crate::compile::{self, Basis, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{self, Name, Plan, Session, located};
+use crate::engine::{self, Meaning, Name, Plan, Rows, Session, located};
 use crate::manifest::{Model, Node, NodeId};
 
 /// Checks a node, given the answers for what it reads.
@@ -44,12 +46,7 @@ pub(super) async fn check(
         Node::Model(model) => checking.model(model).await,
         Node::Test(_) | Node::Analysis(_) => checking.query().await,
         // It is a name for what it reads.
-        Node::Exposure(_) => {
-            match Planned::new(Arc::new(datafusion::arrow::datatypes::Schema::empty())) {
-                Ok(nothing) => planned(nothing, Vec::new(), None),
-                Err(error) => Checked::failed(error.into_diagnostic()),
-            }
-        }
+        Node::Exposure(_) => source::known(Arc::new(Schema::empty()), None),
     }
 }
 
@@ -141,7 +138,7 @@ impl Checking<'_> {
             };
         }
         let shape = match self.plan(&compiled).await {
-            Ok(plan) => Planned::new(plan.schema()),
+            Ok(plan) => Planned::new(plan.schema(), None),
             Err(diagnostic) => return Checked::failed(diagnostic),
         };
         match shape {
@@ -158,6 +155,23 @@ impl Checking<'_> {
             Ok(compiled) => Ok(compiled),
             Err(diagnostic) => Err(Unknown::Broken(diagnostic)),
         }
+    }
+
+    /// What the model's query means, given what its inputs do.
+    pub(super) fn whole(&self, plan: &Plan) -> Meaning {
+        plan.meaning(&|name| {
+            let (_, input) = self.inputs.iter().find(|(id, _)| {
+                let node = self.scope.fresh.manifest.get(id);
+                let relation = node.and_then(Node::relation);
+                relation.is_some_and(|relation| Name::of(relation) == *name)
+            })?;
+            let whole = &input.planned()?.query.as_ref()?.whole;
+            Some(Meaning {
+                // What is above counts as one table: else chains of joins would add up.
+                parts: Rows::one(whole.rows),
+                ..whole.clone()
+            })
+        })
     }
 
     pub(super) async fn plan(&self, compiled: &Compiled) -> Result<Plan, Diagnostic> {

@@ -1,13 +1,11 @@
 //! The columns of what refx reads and does not make: sources, and the files of seeds.
 
-use std::sync::Arc;
-
 use datafusion::arrow::datatypes::SchemaRef;
 
 use super::{Checked, Planned, Scope, memory, node};
 use crate::delta::{self, PrimaryKey};
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::engine::{self, Name, Session, SourceTable};
+use crate::engine::{Name, Session, SourceTable};
 use crate::manifest::{Seed, Source};
 
 /// The columns of a source: those declared, where each has a type; else those of its files or its
@@ -93,16 +91,9 @@ pub(super) async fn of_seed(scope: &Scope, session: &Session, seed: &Seed) -> Ch
     }
 }
 
-fn known(shape: SchemaRef, key: Option<String>) -> Checked {
-    match Planned::new(shape) {
+pub(super) fn known(shape: SchemaRef, key: Option<String>) -> Checked {
+    match Planned::new(shape, None) {
         Ok(planned) => node::planned(planned, Vec::new(), key),
-        Err(error) => Checked::failed(engine::Error::into_diagnostic(error)),
-    }
-}
-
-impl Planned {
-    pub(super) fn new(shape: SchemaRef) -> Result<Arc<Planned>, engine::Error> {
-        let digest = memory::digest([engine::write_shape(&shape)?.as_str()]);
-        Ok(Arc::new(Planned { shape, digest }))
+        Err(error) => Checked::failed(error.into_diagnostic()),
     }
 }

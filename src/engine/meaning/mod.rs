@@ -93,7 +93,7 @@ impl Plan {
 
 impl Rows {
     /// What counts as one table.
-    fn one(table: Digest) -> Rows {
+    pub fn one(table: Digest) -> Rows {
         Rows {
             tables: vec![table],
             ..Rows::default()
