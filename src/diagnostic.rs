@@ -8,10 +8,15 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::{Deserialize, Serialize};
+
+mod code;
+mod show;
+
+pub use show::render;
 
 /// A byte range in one file of the project.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
     /// Path relative to the project root, with forward slashes.
     pub file: Arc<str>,
@@ -35,25 +40,45 @@ impl Span {
 
     /// One-based line and column (in characters) of the span's start.
     pub fn position(&self, text: &str) -> (usize, usize) {
-        let mut start = self.start.min(text.len());
-        while !text.is_char_boundary(start) {
-            start -= 1;
-        }
-        let before = &text[..start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        (line, column)
+        position(text, self.start)
+    }
+
+    /// One-based line and column (in characters) just behind the span's end.
+    pub fn end_position(&self, text: &str) -> (usize, usize) {
+        position(text, self.end)
+    }
+
+    /// The span's range, cut to the text and to character boundaries: a file may have changed since.
+    pub fn within(&self, text: &str) -> Range<usize> {
+        boundary(text, self.start)..boundary(text, self.end)
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..boundary(text, offset)];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// The offset, or the nearest one before it at which a character begins.
+fn boundary(text: &str, offset: usize) -> usize {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     Warning,
     Error,
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostic {
     pub code: Code,
     pub severity: Severity,
@@ -71,7 +96,7 @@ pub struct Diagnostic {
 }
 
 /// A further place that a [`Diagnostic`] speaks of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Related {
     pub span: Span,
     pub message: String,
@@ -181,75 +206,6 @@ pub fn closest<'a>(
         .map(|(_, name)| name)
 }
 
-/// Shows a diagnostic as `rustc` does: title, excerpt of the file, notes, help.
-///
-/// `text` gives the text of a file of the project; a diagnostic in a file that it does not know is
-/// shown without its excerpt. No trailing newline.
-pub fn render<'a>(
-    diagnostic: &Diagnostic,
-    text: &dyn Fn(&str) -> Option<&'a str>,
-    colour: bool,
-) -> String {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
-    };
-    let mut group = Group::with_title(
-        level
-            .primary_title(diagnostic.message.as_str())
-            .id(diagnostic.code.as_str()),
-    );
-    if let Some(span) = &diagnostic.span {
-        if let Some(source) = text(&span.file).filter(|source| !source.is_empty()) {
-            let mut annotation = AnnotationKind::Primary.span(inside(span, source));
-            if let Some(label) = &diagnostic.label {
-                annotation = annotation.label(label.as_str());
-            }
-            group = group.element(
-                Snippet::source(source)
-                    .path(&*span.file)
-                    .annotation(annotation),
-            );
-        } else {
-            group = group.element(annotate_snippets::Origin::path(&*span.file));
-        }
-    }
-    for related in &diagnostic.related {
-        group = group.element(Level::NOTE.message(related.message.as_str()));
-        if let Some(source) = text(&related.span.file).filter(|source| !source.is_empty()) {
-            group = group.element(
-                Snippet::source(source)
-                    .path(&*related.span.file)
-                    .annotation(AnnotationKind::Context.span(inside(&related.span, source))),
-            );
-        }
-    }
-    for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(note.as_str()));
-    }
-    if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(help.as_str()));
-    }
-    let renderer = if colour {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
-    renderer.render(&[group]).to_string()
-}
-
-/// The span's range, cut to the text and to character boundaries: a file may have changed since.
-fn inside(span: &Span, text: &str) -> Range<usize> {
-    let boundary = |mut at: usize| {
-        at = at.min(text.len());
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        at
-    };
-    boundary(span.start)..boundary(span.end)
-}
-
 /// The codes, each with the text that explains it.
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
@@ -266,8 +222,8 @@ macro_rules! codes {
                 match self { $(Code::$name => $code,)+ }
             }
 
-            /// What the code means and what to do about it.
-            pub fn explain(self) -> &'static str {
+            /// Its documentation, each line with the blank that comments have.
+            fn documentation(self) -> &'static str {
                 match self { $(Code::$name => concat!($($doc, "\n"),+),)+ }
             }
         }
@@ -275,152 +231,402 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The folder holds no `project.yml` and no `dbt_project.yml`. Run `refx init` to make one, or
-    /// name the folder with `--project-dir`.
+    /// The folder holds no `project.yml` and no `dbt_project.yml`, and neither does one above it.
+    ///
+    /// ```sh
+    /// refx init user_reference                        # makes a new project
+    /// refx build --project-dir projects/reference     # or names the folder of one
+    /// ```
     NoProject = "no-project",
-    /// A file of the project cannot be read: it is missing, not UTF-8, or not allowed.
+    /// A file of the project cannot be read. It is missing, this user may not read it, or it is not UTF-8
+    /// text: a file saved by a spreadsheet or an old editor often is not. Save it again as UTF-8.
+    ///
+    /// ```sh
+    /// iconv -f LATIN1 -t UTF-8 seeds/countries.csv > new.csv && mv new.csv seeds/countries.csv
+    /// ```
     UnreadableFile = "unreadable-file",
-    /// A YAML file is not well-formed. Look for a missing colon, a tab, or a line that is indented
-    /// differently from its neighbours.
+    /// A YAML file is not well-formed. Look at the marked line and the one before it for a missing colon, a
+    /// tab, an open quote, or a line that is indented differently from its neighbours.
+    ///
+    /// ```yaml
+    /// columns:
+    ///   - name: user_id
+    ///    description: one a user     # one blank short: it belongs under `name`
+    /// ```
     BrokenYaml = "broken-yaml",
-    /// A key that refx does not know. Keys of one's own belong under `meta:`.
+    /// A key that refx does not know. Most are slips of the pen, and the nearest known key is offered. What
+    /// you keep for yourself belongs under `meta:`, where every key is allowed.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: orders
+    ///     colums: []                # write `columns`
+    ///     meta: {reviewed_by: ada}  # a key of your own
+    /// ```
     UnknownKey = "unknown-key",
     /// A value of the wrong type: text where a list is expected, a word where a number is.
+    ///
+    /// ```yaml
+    /// tags: daily, crm      # text
+    /// tags: [daily, crm]    # a list, as it is asked for
+    /// ```
     WrongType = "wrong-type",
-    /// A value outside the set that the key allows.
+    /// A value outside the set that the key or flag allows. The message names the values that it takes.
+    ///
+    /// ```yaml
+    /// on_duplicate_key: newest                # no such value
+    /// on_duplicate_key: last by updated_at    # one that there is
+    /// ```
     InvalidValue = "invalid-value",
-    /// A key that must be there is not.
+    /// A key or setting that must be there is not. The message says which, and where it belongs.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - description: one row a user     # of which model? add `name: users`
+    /// ```
     MissingKey = "missing-key",
-    /// The target named with `--target` or `default-target` is not among `targets:`.
+    /// The target named with `--target` or `default-target` is not among `targets:` of the project file.
+    ///
+    /// ```yaml
+    /// default-target: production
+    /// targets:
+    ///   prod: {root: "gs://reference/"}     # call one of them as the other
+    /// ```
     UnknownTarget = "unknown-target",
-    /// A variable that is read with `var()` has no value and no default.
+    /// A variable that is read with `var()` has no value and no default. Give it a value in the project file
+    /// or with `--vars`, or a default where it is read.
+    ///
+    /// ```sql
+    /// where day >= current_date - {{ var('days') }}       -- needs `vars: {days: 30}` in project.yml
+    /// where day >= current_date - {{ var('days', 30) }}   -- does without
+    /// ```
     UnknownVar = "unknown-var",
-    /// `--vars` gives a variable that nothing in the project reads.
+    /// `--vars` gives a variable that nothing in the project reads: most often its name is misspelt, and the
+    /// run does not do what was meant.
+    ///
+    /// ```sh
+    /// refx build --vars 'day: 7'     # the models read `days`
+    /// ```
     UnusedVar = "unused-var",
-    /// An environment variable that is read with `env_var()` is not set and has no default.
+    /// An environment variable that is read with `env_var()` is not set and has no default. Set it where refx
+    /// runs, or give a default.
+    ///
+    /// ```yaml
+    /// root: "{{ env_var('REFERENCE_ROOT', 'warehouse') }}"
+    /// ```
     UnknownEnvVar = "unknown-env-var",
-    /// Jinja that does not parse: a block without its end, a stray brace.
+    /// Jinja that does not parse: a block without its end, a stray brace, an open quote.
+    ///
+    /// ```sql
+    /// {% if var('full', false) %}
+    /// where day > '2024-01-01'
+    /// -- `{% endif %}` is missing
+    /// ```
     JinjaSyntax = "jinja-syntax",
-    /// Jinja that fails while it runs: an undefined name, a bad operation, a raised error.
+    /// Jinja that fails while it runs: a name that is not defined, an operation on values that do not allow
+    /// it, an error that a macro raises itself. The first place is in the model; the places below it are the
+    /// macros that were called from there, the last of them the one that failed.
+    ///
+    /// ```sql
+    /// {% for column in colums %} … {% endfor %}     -- the list is called `columns`
+    /// ```
+    ///
+    /// A macro gives text, whatever stands in it. To give a list or a number it has to say `return`:
+    ///
+    /// ```sql
+    /// {% macro regions() %}{{ return(['north', 'south']) }}{% endmacro %}
+    /// ```
     JinjaError = "jinja-error",
-    /// A call of a macro that no file of the project defines.
+    /// A call of a macro or function that no file of the project defines, and that neither dbt nor refx has.
+    ///
+    /// ```sql
+    /// select {{ cent('price') }} as price     -- macros/money.sql defines `cents`
+    /// ```
+    ///
+    /// Correct the name, or define it: `{% macro cent(column) %} … {% endmacro %}` in a file under `macros/`.
     UnknownMacro = "unknown-macro",
-    /// A macro is called with an argument that it does not take, or without one that it needs.
+    /// A macro is called with an argument that it does not take, with too many, or without one that it needs.
+    ///
+    /// ```sql
+    /// -- {% macro cents(column, digits=2) %} … {% endmacro %}
+    /// select {{ cents('price', scale=3) }}      -- the argument is called `digits`
+    /// select {{ cents('price', digits=3) }}
+    /// ```
     MacroArgument = "macro-argument",
-    /// Two macros, or two blocks, of one kind have the same name.
+    /// Two macros, or two blocks of one kind, have the same name. Which one a call means would be left to
+    /// chance: rename one of them, or delete it.
+    ///
+    /// ```sql
+    /// {% macro cents(column) %} … {% endmacro %}     -- in macros/money.sql
+    /// {% macro cents(column) %} … {% endmacro %}     -- and in macros/old.sql
+    /// ```
     DuplicateMacro = "duplicate-macro",
-    /// `ref()` names a model or a seed that does not exist.
+    /// `ref()` names a model or a seed that does not exist. Correct the name: the nearest one is offered. A
+    /// model that was renamed has to be renamed in its readers too.
+    ///
+    /// ```sql
+    /// select * from {{ ref('ordrs') }}      -- the model is models/orders.sql
+    /// select * from {{ ref('orders') }}
+    /// ```
     UnknownRef = "unknown-ref",
     /// `source()` names a source or a table that no properties file declares.
+    ///
+    /// ```yaml
+    /// sources:
+    ///   - name: raw
+    ///     tables:
+    ///       - name: plays                 # read it as `source('raw', 'plays')`
+    ///         location: raw/plays/*.parquet
+    /// ```
     UnknownSource = "unknown-source",
-    /// `ref()` names a model that is disabled.
+    /// `ref()` names a model that is disabled. Enable it, or disable the reader too.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: orders
+    ///     config: {enabled: true}
+    /// ```
     DisabledRef = "disabled-ref",
-    /// A model that is private to its group is read from outside of it.
+    /// A model that is private to its group is read from outside of it. Read a public model of the group
+    /// instead, or put the reader into the group.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: crm_scores
+    ///     config: {group: crm, access: private}     # only models with `group: crm` may read it
+    /// ```
     PrivateRef = "private-ref",
-    /// Two models, seeds or sources have the same name.
+    /// Two models, seeds or sources have the same name, so that `ref()` could mean either. The folder does not
+    /// tell them apart. Rename one; `alias` still gives its table the name that you want.
+    ///
+    /// ```text
+    /// models/crm/users.sql
+    /// models/churn/users.sql     call it churn_users.sql
+    /// ```
     DuplicateName = "duplicate-name",
-    /// Two models would land in the same place.
+    /// Two models would land in the same place, and each would overwrite the other. Give one of them another
+    /// `alias` or `schema`.
+    ///
+    /// ```sql
+    /// {{ config(alias='orders') }}     -- in bills.sql, while there is an orders.sql
+    /// ```
     DuplicateLocation = "duplicate-location",
-    /// Models read each other in a circle.
+    /// Models read each other in a circle, so that none can be made first. The message shows the way round.
+    /// Take one reference out, or move what both need into a model that both read.
+    ///
+    /// ```text
+    /// users → scores → users      let `users_base` hold what `scores` needs
+    /// ```
     Cycle = "cycle",
-    /// A properties file describes a model, seed or column that does not exist.
+    /// A properties file describes a model, seed, column or group that does not exist. It was renamed or
+    /// removed, or its name is misspelt: correct the entry, or delete it.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: order     # the file is models/orders.sql
+    /// ```
     UnknownProperty = "unknown-property",
-    /// A test of a name that is neither built in nor defined in the project.
+    /// A test of a name that is neither built in nor defined in the project. Built in are `not_null`, `unique`,
+    /// `accepted_values` and `relationships`.
+    ///
+    /// ```yaml
+    /// tests: [notnull]      # write `not_null`
+    /// ```
+    ///
+    /// One of your own is a block `{% test positive(model, column_name) %} … {% endtest %}` under `tests/generic/`.
     UnknownTest = "unknown-test",
-    /// Settings of a model that contradict each other, or lack one that its materialization needs.
+    /// Settings of a model that contradict each other, or lack one that another needs.
+    ///
+    /// ```sql
+    /// {{ config(materialized='incremental', incremental_strategy='merge') }}
+    /// -- by which key? add primary_key='user_id'
+    /// ```
     InvalidConfig = "invalid-config",
-    /// A model file without a SELECT.
+    /// A model file without a SELECT. Write one, or delete the file; macros belong under `macros/`.
+    ///
+    /// ```sql
+    /// select user_id, count(*) as plays from {{ ref('plays') }} group by user_id
+    /// ```
     EmptyModel = "empty-model",
     /// A selector that does not parse, or uses a method that does not exist.
+    ///
+    /// ```sh
+    /// refx build --select tagg:daily     # write `tag:daily`
+    /// ```
     InvalidSelector = "invalid-selector",
-    /// A selector that matches nothing.
+    /// A selector that matches nothing, so that nothing is done. `refx ls` shows what there is to select.
+    ///
+    /// ```sh
+    /// refx ls --select segmentatoin      # the folder is models/segmentation
+    /// ```
     EmptySelection = "empty-selection",
-    /// SQL that does not parse.
+    /// SQL that does not parse: a comma too many or too few, a bracket that is not closed, a keyword out of
+    /// its place. Look at the marked word, and at what stands just before it.
+    ///
+    /// ```sql
+    /// select user_id, name,          -- the last comma
+    /// from {{ ref('users') }}
+    /// ```
     SqlSyntax = "sql-syntax",
-    /// SQL that names a table that is not known. Read other models with `ref()`, raw data with
-    /// `source()`.
+    /// SQL that names a table which is not known. Read other models with `ref()` and raw data with `source()`:
+    /// that also tells refx in which order to build.
+    ///
+    /// ```sql
+    /// select * from orders                  -- not like this
+    /// select * from {{ ref('orders') }}
+    /// ```
     UnknownTable = "unknown-table",
-    /// SQL that names a column that the tables it reads do not have.
+    /// SQL that names a column which the tables it reads do not have. Capital letters count only in double
+    /// quotes. Where a macro wrote the name, the macro's line is shown below the model's.
+    ///
+    /// ```sql
+    /// select user_id, nmae from {{ ref('users') }}     -- the column is called `name`
+    /// ```
     UnknownColumn = "unknown-column",
-    /// SQL that calls a function that DataFusion does not have, or with arguments of other types.
+    /// SQL that calls a function that DataFusion does not have. Functions of other databases often have another
+    /// name here; the nearest one is offered.
+    ///
+    /// ```sql
+    /// select ifnul(country, '?')       -- write `ifnull`, or `coalesce`
+    /// ```
     UnknownFunction = "unknown-function",
-    /// SQL that parses and yet cannot be planned: types that do not fit, an ambiguous name, a column
-    /// that is not grouped.
+    /// SQL that parses and yet cannot be planned: types that do not fit, a name that two tables have, a column
+    /// that is neither grouped nor aggregated.
+    ///
+    /// ```sql
+    /// select user_id from {{ ref('users') }} u join {{ ref('plays') }} p on u.user_id = p.user_id
+    /// -- whose `user_id`? write `u.user_id`
+    /// ```
     SqlError = "sql-error",
-    /// A query that fails while it runs: a division by zero, a cast that does not hold.
+    /// A query that fails while it runs, over a value that is in the data: a division by zero, a text that is
+    /// no number. Guard against it in the SQL.
+    ///
+    /// ```sql
+    /// select plays / nullif(days, 0), try_cast(age as int) from {{ ref('users') }}
+    /// ```
     QueryFailed = "query-failed",
-    /// A source's file, folder or table is missing or cannot be read.
+    /// A source's file, folder or table is missing or cannot be read. Check its `location`, which starts at the
+    /// project's folder, its `format`, and who may read it; `refx debug` tries all sources.
+    ///
+    /// ```yaml
+    /// tables:
+    ///   - name: plays
+    ///     location: raw/plays/*.parquet
+    /// ```
     UnreadableSource = "unreadable-source",
-    /// A model that is read has not been built yet in this target.
+    /// A model that is read has no table in this target yet. Build it first, together with what it reads.
+    ///
+    /// ```sh
+    /// refx build --select +user_360
+    /// ```
     MissingTable = "missing-table",
-    /// A primary key with a NULL in it. Filter such rows out in the model, or correct the key.
+    /// A primary key with a NULL in it. A row without a key could never be found again, so nothing was
+    /// published. Filter such rows out, or correct the key.
+    ///
+    /// ```sql
+    /// select user_id, plays from {{ ref('plays') }} where user_id is not null
+    /// ```
     NullKey = "null-key",
-    /// A primary key that two rows share. Deduplicate in the model, or correct the key.
+    /// A primary key that two rows share; nothing was published. Deduplicate in the model, add the column that
+    /// tells the rows apart to the key, or let `on_duplicate_key` choose.
+    ///
+    /// ```sql
+    /// select user_id, max(seen_at) as seen_at from {{ ref('visits') }} group by user_id
+    /// ```
     DuplicateKey = "duplicate-key",
-    /// Rows that do not fulfil a constraint of the model. Nothing was published.
+    /// Rows that do not fulfil a constraint of the model. Nothing was published. Correct the rows in the model,
+    /// or the constraint, if it asks too much.
+    ///
+    /// ```yaml
+    /// constraints:
+    ///   - {type: check, expression: "plays >= 0"}
+    /// ```
     BrokenConstraint = "broken-constraint",
-    /// Rows whose keys the query no longer gives would be deleted, and they are more of the table
-    /// than `max_delete_ratio` allows: the source rather is incomplete. Nothing is committed.
+    /// Rows whose keys the query no longer gives would be deleted, and they are more of the table than
+    /// `max_delete_ratio` allows: the source rather is incomplete. Nothing is committed. If the rows are
+    /// really gone, raise the limit for one run.
+    ///
+    /// ```yaml
+    /// config: {on_missing: delete, max_delete_ratio: 20%}
+    /// ```
     TooManyMissing = "too-many-missing",
-    /// The model's columns no longer fit the table: one is gone, new, or of another type.
+    /// The model's columns no longer fit its table: one is gone, new, or of another type. Keep the old shape
+    /// in the model, allow the change with `on_schema_change`, or build the table anew.
+    ///
+    /// ```sh
+    /// refx build --select users --full-refresh
+    /// ```
     SchemaMismatch = "schema-mismatch",
-    /// An interval that was applied to a table before, by a model that would add the same rows again:
-    /// it appends, or adds up. Nothing was done.
+    /// An interval that was applied to a table before, by a model that would add the same rows again: it
+    /// appends, or adds up. Nothing was done. Take the earlier version back first if it has to be redone.
+    ///
+    /// ```sh
+    /// refx restore daily_plays --to 12
+    /// refx build --select daily_plays --as-of 2024-08-31
+    /// ```
     AlreadyApplied = "already-applied",
-    /// The code of an incremental model is no longer the one that wrote its table. Rows that the run
-    /// does not touch keep what the old code gave, until the table is built anew.
+    /// The code of an incremental model is no longer the one that wrote its table. Rows that the run does not
+    /// touch keep what the old code gave, until the table is built anew.
+    ///
+    /// ```sh
+    /// refx build --select daily_plays --full-refresh
+    /// ```
     ChangedCode = "changed-code",
-    /// A table that uses features of Delta which refx cannot write.
+    /// A table that uses features of Delta which refx cannot write, most often one that another tool made.
+    /// Write it with that tool, or let refx make a table of its own beside it.
+    ///
+    /// ```sql
+    /// {{ config(alias='users_reference') }}
+    /// ```
     UnsupportedTable = "unsupported-table",
-    /// A table that cannot be read or written: no permission, no space, a broken log.
+    /// A table that cannot be read or written: no permission, no space, a broken log. Nothing was published.
+    /// `refx debug` tries the target; run again once it can be reached.
+    ///
+    /// ```sh
+    /// refx debug --target production
+    /// ```
     TableFailed = "table-failed",
-    /// Another writer committed to the table at the same time, again and again.
+    /// Another writer committed to the table at the same time, again and again. Nothing of this run is in the
+    /// table. Run again when the other one is through, and let one program write each table.
+    ///
+    /// ```sh
+    /// refx history user_360 --limit 5     # who else writes
+    /// ```
     CommitConflict = "commit-conflict",
-    /// A table that was not published, because the rows it would have had do not pass its tests.
-    /// Readers go on seeing the last good version.
+    /// A table that was not published, because the rows it would have had do not pass its tests. Readers go on
+    /// seeing the last good version. The tests that failed are shown beside it: correct the model or its
+    /// inputs, and build again.
+    ///
+    /// ```sh
+    /// refx build --select users --store-failures     # keeps the rows that the tests found
+    /// ```
     TableHeld = "table-held",
-    /// A data test that found rows.
+    /// A data test that found rows. Each of them breaks what the test asks for. Look at them, then correct the
+    /// model, its input, or the test.
+    ///
+    /// ```sh
+    /// refx show not_null_users_user_id
+    /// ```
     TestFailed = "test-failed",
-    /// The statement of a hook failed.
+    /// The statement of a hook failed, before or after what it belongs to. The hook is a setting of the model
+    /// or of the project file: correct it there.
+    ///
+    /// ```yaml
+    /// on-run-end: ["{{ grant_access(schemas) }}"]
+    /// ```
     HookFailed = "hook-failed",
     /// A model that cannot be known without data: its template asks for rows while it is compiled, with
     /// `run_query` or a macro that calls it. `refx check` plans neither it nor what reads it; `refx plan`
     /// and `refx build` do, over the tables as they are.
+    ///
+    /// ```sql
+    /// {% set regions = run_query('select region from ' ~ ref('regions')) %}
+    /// ```
     NotChecked = "not-checked",
-    /// Something that dbt has and refx has not.
+    /// Something that dbt has and refx has not. The message names it, and the help says what to use instead.
+    ///
+    /// ```sql
+    /// {{ config(materialized='materialized_view') }}     -- use 'table', or 'incremental' with a primary key
+    /// ```
     Unsupported = "unsupported",
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shows_the_line_and_the_way_out() {
-        let text = "select *\nfrom {{ ref('ordrs') }}\n";
-        let diagnostic = Diagnostic::error(Code::UnknownRef, "no model named `ordrs`")
-            .at(Span::new("models/daily.sql", 17..22))
-            .did_you_mean("ordrs", ["customers", "orders"]);
-        assert_eq!(
-            render(&diagnostic, &|_| Some(text), false),
-            "error[unknown-ref]: no model named `ordrs`\n \
-             --> models/daily.sql:2:9\n  \
-             |\n\
-             2 | from {{ ref('ordrs') }}\n  \
-             |         ^^^^^\n  \
-             |\n  \
-             = help: did you mean `orders`?"
-        );
-    }
-
-    #[test]
-    fn a_far_name_is_not_offered() {
-        assert_eq!(closest("orders", ["customers", "payments"]), None);
-    }
 }

@@ -42,14 +42,13 @@ fn schema_of_properties_files() {
 #[test]
 fn page_of_errors() {
     let mut page = String::from(
-        "# Errors\n\nEach error and warning carries a code: `error[unknown-ref]: …`. This page is made from the\n\
-         comments on the codes in `src/diagnostic.rs`.\n",
+        "# Errors\n\nEach error and warning carries a code: `error[unknown-ref]: …`. `refx explain unknown-ref` prints what\n\
+         is said here. This page is made from the comments on the codes in `src/diagnostic.rs`.\n",
     );
     let mut codes = Code::ALL.to_vec();
     codes.sort_by_key(|code| code.as_str());
     for code in codes {
-        let text: Vec<&str> = code.explain().lines().map(str::trim).collect();
-        page.push_str(&format!("\n## {code}\n\n{}\n", text.join("\n")));
+        page.push_str(&format!("\n## {code}\n\n{}\n", code.explain()));
     }
     check("errors.md", &page);
 }

@@ -4,12 +4,14 @@
 //! `cli/settings.rs`; this file only says what may be written, and explains it in `--help`.
 
 mod everywhere;
+mod findings;
 mod maintenance;
 mod selection;
 
 pub use everywhere::{
     ColorWhen, IgnoredArgs, LogFormat, LogLevel, OutputArgs, ProjectArgs, RunningArgs,
 };
+pub use findings::{ExplainArgs, ExplainOutput, FindingsArgs, FindingsOutput};
 pub use maintenance::{
     CheckpointArgs, HistoryArgs, HistoryOutput, OptimizeArgs, RestoreArgs, VacuumArgs,
 };
@@ -69,13 +71,21 @@ pub enum Command {
     #[command(after_help = "Example:\n  refx debug --target production")]
     Debug,
     /// Read the whole project and report every mistake; runs nothing
-    #[command(after_help = "Example:\n  refx parse")]
-    Parse,
     /// Plan every query, and say what is wrong, without reading data
     #[command(after_help = "Examples:
   refx check
-  refx check --select user_360+ --offline")]
+  refx check --select user_360+ --offline
+  refx check --output sarif > check.sarif")]
     Check(CheckArgs),
+    #[command(after_help = "Examples:
+  refx parse
+  refx parse --output sarif > parse.sarif")]
+    Parse(FindingsArgs),
+    /// Explain the code of an error or a warning, with an example and the way out
+    #[command(after_help = "Examples:
+  refx explain unknown-ref
+  refx explain                  lists all codes")]
+    Explain(ExplainArgs),
     /// List what a selection picks
     #[command(
         name = "ls",
@@ -150,8 +160,9 @@ impl Command {
         match self {
             Command::Init(_) => "init",
             Command::Debug => "debug",
-            Command::Parse => "parse",
             Command::Check(_) => "check",
+            Command::Parse(_) => "parse",
+            Command::Explain(_) => "explain",
             Command::Ls(_) => "ls",
             Command::Plan(_) => "plan",
             Command::Compile(_) => "compile",
@@ -170,6 +181,15 @@ impl Command {
             Command::Completions(_) => "completions",
         }
     }
+
+    /// How the command hands out what is wrong.
+    pub fn findings(&self) -> FindingsOutput {
+        match self {
+            Command::Parse(flags) => flags.output,
+            Command::Check(flags) => flags.findings.output,
+            _ => FindingsOutput::Text,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -185,6 +205,8 @@ pub struct CheckArgs {
     /// Look at no file of data: take the columns of sources from the last check
     #[arg(help_heading = "Running", long)]
     pub offline: bool,
+    #[command(flatten)]
+    pub findings: FindingsArgs,
 }
 
 #[derive(Debug, Args)]

@@ -90,18 +90,24 @@ fn quiet_panics() {
 }
 
 async fn dispatch(arguments: Arguments) -> Exit {
-    let report = Report::new(Box::new(io::stdout()), Options::detect(&arguments.output));
+    let options = Options {
+        findings: arguments.command.findings(),
+        ..Options::detect(&arguments.output)
+    };
+    let mut report = Report::new(Box::new(io::stdout()), options);
     let settings = match Settings::of(&arguments) {
         Ok(settings) => settings,
         Err(diagnostic) => return refuse(&report, diagnostic),
     };
+    report.set_repository(settings.repository());
     let result = match arguments.command {
         Command::Init(flags) => command::init(&report, &flags),
         Command::Completions(flags) => command::completions(flags.shell),
         Command::Clean => command::clean(report, &settings),
         Command::Debug => command::debug(report, &settings).await,
-        Command::Parse => command::parse(report, &settings),
         Command::Check(flags) => command::check(report, &settings, &flags).await,
+        Command::Parse(_) => command::parse(report, &settings),
+        Command::Explain(flags) => command::explain(&report, &flags),
         Command::Ls(flags) => command::list(report, &settings, &flags),
         Command::Plan(flags) => command::plan(report, &settings, &flags).await,
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,

@@ -11,10 +11,14 @@ use chrono::Utc;
 use serde_json::Value;
 
 use super::args::{Arguments, Command, IndirectSelection, SelectionArgs};
+use super::report::Repository;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Request;
 use crate::project::yaml;
 use crate::select::{Criteria, Indirect};
+
+/// The names that a project file may have; refx's own comes first.
+const PROJECT_FILES: [&str; 2] = ["project.yml", "dbt_project.yml"];
 
 /// What a command was asked to do, beside its own flags.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ impl Settings {
     pub fn of(arguments: &Arguments) -> Result<Self, Diagnostic> {
         let needs_project = !matches!(
             arguments.command,
-            Command::Init(_) | Command::Completions(_)
+            Command::Init(_) | Command::Completions(_) | Command::Explain(_)
         );
         let root = match &arguments.project.project_dir {
             Some(folder) => absolute(folder),
@@ -87,6 +91,25 @@ impl Settings {
             warn_error: arguments.running.warn_error,
             print: !arguments.output.no_print,
         })
+    }
+
+    /// Where the project is in the repository that holds it.
+    pub fn repository(&self) -> Repository {
+        let mut folders = self.root.ancestors();
+        let top = folders.find(|folder| folder.join(".git").exists());
+        let below = top.and_then(|top| self.root.strip_prefix(top).ok());
+        let prefix = below.map_or(String::new(), |below| {
+            let names = below.components().map(|part| part.as_os_str());
+            names
+                .map(|name| format!("{}/", name.to_string_lossy()))
+                .collect()
+        });
+        let mut files = PROJECT_FILES.iter();
+        let found = files.find(|file| self.root.join(file).is_file());
+        Repository {
+            prefix,
+            project_file: found.unwrap_or(&PROJECT_FILES[0]).to_string(),
+        }
     }
 }
 
@@ -151,11 +174,7 @@ fn variables(texts: &[String]) -> Result<BTreeMap<String, Value>, Diagnostic> {
 fn nearest(folder: &Path) -> PathBuf {
     folder
         .ancestors()
-        .find(|folder| {
-            ["project.yml", "dbt_project.yml"]
-                .iter()
-                .any(|file| folder.join(file).is_file())
-        })
+        .find(|folder| PROJECT_FILES.iter().any(|file| folder.join(file).is_file()))
         .unwrap_or(folder)
         .to_path_buf()
 }

@@ -17,7 +17,7 @@ impl Report {
         nodes: &NodeSet,
         elapsed: Duration,
     ) {
-        if self.options.json || self.options.quiet {
+        if self.options.quiet || !self.options.for_people() {
             return;
         }
         let mut tally = Tally::default();

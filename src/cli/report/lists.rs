@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value};
 
-use super::super::args::LsOutput;
+use super::super::args::{FindingsOutput, LsOutput};
 use super::wording::{BAD, FAINT, GOOD, Line, PLAIN, STRONG, count, cut};
 use super::{Place, Report, json};
 use crate::diagnostic::Diagnostic;
@@ -25,7 +25,7 @@ pub struct Check {
 impl Report {
     /// A line of a command's own, such as where files were written. Not printed when quiet.
     pub fn note(&self, text: &str) {
-        if !self.options.quiet && !self.options.json {
+        if !self.options.quiet && self.options.for_people() {
             self.say(&mut self.lock(), text);
         }
     }
@@ -36,7 +36,7 @@ impl Report {
     }
 
     /// All mistakes in one go, errors last, with a line that counts them. Prints nothing where
-    /// there are none.
+    /// there are none, nor where they are kept for a document.
     pub fn diagnostics(&self, diagnostics: &[Diagnostic]) {
         let mut sorted: Vec<&Diagnostic> = diagnostics
             .iter()
@@ -46,6 +46,10 @@ impl Report {
             .collect();
         sorted.sort_by(|a, b| (a.severity, &a.span).cmp(&(b.severity, &b.span)));
         let mut state = self.lock();
+        if self.options.findings != FindingsOutput::Text {
+            state.told.extend(sorted.into_iter().cloned());
+            return;
+        }
         if self.options.json {
             for diagnostic in sorted {
                 let line = json::told(diagnostic, None, &self.texts).line(chrono::Utc::now(), None);

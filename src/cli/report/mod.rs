@@ -10,6 +10,8 @@
 //! ```
 
 mod check;
+mod explain;
+mod findings;
 mod json;
 mod lists;
 mod live;
@@ -17,6 +19,7 @@ mod maintenance;
 mod summary;
 pub(super) mod wording;
 
+pub use findings::Repository;
 pub use lists::Check;
 pub use maintenance::{Did, Totals};
 pub use wording::count;
@@ -30,7 +33,7 @@ use chrono::Utc;
 
 use self::live::Live;
 use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, duration, status};
-use super::args::{ColorWhen, LogFormat, LogLevel, OutputArgs};
+use super::args::{ColorWhen, FindingsOutput, LogFormat, LogLevel, OutputArgs};
 use crate::diagnostic::{self, Diagnostic};
 use crate::manifest::{Manifest, Node, NodeId, ResourceType};
 use crate::run::{Event, Outcome, RunInfo, StepInfo, StepResult};
@@ -49,6 +52,8 @@ pub struct Options {
     pub width: Option<usize>,
     /// Draw what runs at the moment, on standard error.
     pub live: bool,
+    /// Whether diagnostics are printed as they come, or written as one document at the end.
+    pub findings: FindingsOutput,
 }
 
 impl Options {
@@ -76,7 +81,13 @@ impl Options {
                 && io::stderr().is_terminal()
                 && !(json || quiet || flags.no_progress)
                 && variable("CI").is_none(),
+            findings: FindingsOutput::Text,
         }
+    }
+
+    /// Whether what is printed is text, rather than documents or lines for programs.
+    fn for_people(self) -> bool {
+        !self.json && self.findings == FindingsOutput::Text
     }
 }
 
@@ -106,6 +117,7 @@ pub struct Report {
     texts: Texts,
     redact: Redact,
     tables: Tables,
+    repository: Repository,
     state: Mutex<State>,
 }
 
@@ -127,6 +139,7 @@ impl Report {
             texts: Arc::new(|_| None),
             redact: Arc::new(str::to_string),
             tables: Tables::default(),
+            repository: Repository::default(),
             state: Mutex::new(State {
                 out,
                 closed: false,
@@ -147,6 +160,11 @@ impl Report {
     /// What hides secrets, once they are known.
     pub fn set_redact(&mut self, redact: Redact) {
         self.redact = redact;
+    }
+
+    /// Where the project is for those who read documents of findings.
+    pub fn set_repository(&mut self, repository: Repository) {
+        self.repository = repository;
     }
 
     /// Which tables there are and which test is about which, once the manifest is built.

@@ -1,0 +1,2 @@
+-- « écoutes »
+select * from {{ ref('ordrs') }}
