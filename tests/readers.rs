@@ -66,7 +66,7 @@ fn tables_of_every_shape_stay_readable() {
 }
 
 /// The interpreter that has the readers.
-fn python() -> Option<OsString> {
+pub fn python() -> Option<OsString> {
     let python = env::var_os("REFX_READERS_PYTHON");
     if python.is_none() {
         assert!(
@@ -82,16 +82,16 @@ fn python() -> Option<OsString> {
     python
 }
 
-fn work_folder(name: &str) -> PathBuf {
+pub fn work_folder(name: &str) -> PathBuf {
     env::temp_dir().join(format!("refx-readers-{name}-{}", std::process::id()))
 }
 
-fn remove(folder: &Path) {
+pub fn remove(folder: &Path) {
     std::fs::remove_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }
 
 /// What a script says it left out is shown even where the test passes.
-fn run(what: &str, mut command: Command) {
+pub fn run(what: &str, mut command: Command) {
     // Bytecode of the scripts would land in the repository.
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command

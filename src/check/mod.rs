@@ -10,12 +10,14 @@
 //! not checked. What came out without a complaint is remembered, so that the next check plans what
 //! changed.
 
+mod columns;
 mod forms;
 mod memory;
 mod node;
 mod queries;
 mod source;
 
+pub use columns::{ColumnId, Columns, Direction, Way, columns};
 pub use memory::Memory;
 
 use std::collections::{BTreeMap, HashMap};

@@ -70,13 +70,13 @@ pub enum Command {
     /// Check the project file, the target and the sources, and say what is amiss
     #[command(after_help = "Example:\n  refx debug --target production")]
     Debug,
-    /// Read the whole project and report every mistake; runs nothing
     /// Plan every query, and say what is wrong, without reading data
     #[command(after_help = "Examples:
   refx check
   refx check --select user_360+ --offline
   refx check --output sarif > check.sarif")]
     Check(CheckArgs),
+    /// Read the whole project and report every mistake; runs nothing
     #[command(after_help = "Examples:
   refx parse
   refx parse --output sarif > parse.sarif")]
@@ -86,6 +86,12 @@ pub enum Command {
   refx explain unknown-ref
   refx explain                  lists all codes")]
     Explain(ExplainArgs),
+    /// Show what a model's columns are made of, down to the sources, and what is made of them
+    #[command(after_help = "Examples:
+  refx lineage user_360.watch_hours
+  refx lineage raw.plays.seconds --downstream
+  refx lineage user_360 --upstream --output mermaid")]
+    Lineage(LineageArgs),
     /// List what a selection picks
     #[command(
         name = "ls",
@@ -163,6 +169,7 @@ impl Command {
             Command::Check(_) => "check",
             Command::Parse(_) => "parse",
             Command::Explain(_) => "explain",
+            Command::Lineage(_) => "lineage",
             Command::Ls(_) => "ls",
             Command::Plan(_) => "plan",
             Command::Compile(_) => "compile",
@@ -207,6 +214,25 @@ pub struct CheckArgs {
     pub offline: bool,
     #[command(flatten)]
     pub findings: FindingsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LineageArgs {
+    /// A model, seed or source (`source.table`), or one of its columns
+    #[arg(value_name = "MODEL[.COLUMN]")]
+    pub of: String,
+    /// What it is made of; with neither direction, both are shown
+    #[arg(long)]
+    pub upstream: bool,
+    /// What is made of it
+    #[arg(long)]
+    pub downstream: bool,
+    /// Look at no file of data: take the columns of sources from the last check
+    #[arg(help_heading = "Running", long)]
+    pub offline: bool,
+    /// How to print it
+    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = LineageOutput::Text)]
+    pub output: LineageOutput,
 }
 
 #[derive(Debug, Args)]
@@ -314,6 +340,17 @@ pub enum LsOutput {
     Name,
     Path,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LineageOutput {
+    /// A tree in each direction
+    Text,
+    Json,
+    /// A flowchart, as Markdown pages show it
+    Mermaid,
+    /// For Graphviz
+    Dot,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@
 mod args;
 mod command;
 mod init;
+mod lineage;
 mod opened;
 mod report;
 mod settings;
@@ -108,6 +109,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Check(flags) => command::check(report, &settings, &flags).await,
         Command::Parse(_) => command::parse(report, &settings),
         Command::Explain(flags) => command::explain(&report, &flags),
+        Command::Lineage(flags) => command::lineage(report, &settings, &flags).await,
         Command::Ls(flags) => command::list(report, &settings, &flags),
         Command::Plan(flags) => command::plan(report, &settings, &flags).await,
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,

@@ -38,6 +38,11 @@ impl Name {
         }
     }
 
+    /// Whether two names mean one table: the schema of a name without one may be written.
+    pub fn is(&self, other: &Name) -> bool {
+        reference(self) == reference(other)
+    }
+
     pub fn bare(table: impl Into<String>) -> Name {
         Name {
             schema: None,

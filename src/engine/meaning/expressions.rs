@@ -102,8 +102,11 @@ impl Walk<'_> {
         columns: &Columns,
         place: Place<Value>,
     ) -> Vec<Digest> {
+        self.parts(vec![condition], columns, place)
+    }
+
+    fn parts(&self, mut left: Vec<&Expr>, columns: &Columns, place: Place<Value>) -> Vec<Digest> {
         let mut all = Vec::new();
-        let mut left = vec![condition];
         while let Some(condition) = left.pop() {
             match condition {
                 Expr::BinaryExpr(both) if both.op == Operator::And => {
@@ -124,8 +127,8 @@ impl Walk<'_> {
     fn binary(&self, binary: &BinaryExpr, columns: &Columns, place: Place<Value>) -> Digest {
         let operator = match binary.op {
             Operator::And => {
-                let whole = Expr::BinaryExpr(binary.clone());
-                return all_of(self.conditions(&whole, columns, place));
+                let both = vec![binary.right.as_ref(), binary.left.as_ref()];
+                return all_of(self.parts(both, columns, place));
             }
             Operator::Or => return self.alternatives(binary, columns, place),
             operator => operator,

@@ -1,0 +1,1 @@
+select secnds from {{ ref('stg_plays') }}

@@ -1,0 +1,1 @@
+select user_id, seconds from {{ source('raw', 'plays') }}

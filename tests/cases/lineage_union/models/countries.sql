@@ -1,0 +1,3 @@
+select country from {{ source('raw', 'users') }}
+union
+select kind from {{ source('raw', 'plays') }}
