@@ -4,22 +4,25 @@
 //! tables, and of nothing else: same inputs, same bytes.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use serde_json::Value;
 
-use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{
     Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, graph,
     is_expression,
 };
 use crate::plan::{self, TableFacts};
 use crate::template::{
-    self, Answer, Argument, Column, Host, Macros, RefCall, Relation, RelationKind, Rendered,
-    Source as Text, SpanMap,
+    self, Answer, Argument, CameOut, Column, Host, Macros, RefCall, Relation, RelationKind,
+    Source as Text, Trace,
 };
+
+mod compiled;
+
+pub use compiled::Compiled;
 
 /// What compilation rests on, shared by all nodes of an invocation.
 #[derive(Clone, Debug)]
@@ -48,82 +51,6 @@ pub trait Queries: Send + Sync {
     fn exists(&self, relation: &Relation) -> bool;
 
     fn log(&self, message: &str, to_terminal: bool);
-}
-
-/// A SELECT without Jinja.
-#[derive(Clone, Debug)]
-pub struct Compiled {
-    pub sql: Arc<str>,
-    /// From ranges of `sql` to the file.
-    map: SpanMap,
-    /// The `where` of a generic test: its range of `sql`, and its place in the properties file.
-    filter: Option<(Range<usize>, Span)>,
-    /// Where an error without a place of its own is shown.
-    pub otherwise: Span,
-    /// What the template warned of.
-    pub warnings: Vec<Diagnostic>,
-}
-
-impl Compiled {
-    /// The place in the steward's file of a one-based line and column of `sql`.
-    ///
-    /// The mark reaches over the word there: positions that an engine tells are points.
-    pub fn locate(&self, line: usize, column: usize) -> Span {
-        let Some(start) = offset(&self.sql, line, column) else {
-            return self.otherwise.clone();
-        };
-        if let Some((_, place)) = self.filter_at(start) {
-            return place.clone();
-        }
-        let rest = &self.sql[start..];
-        let word = rest
-            .find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
-            .unwrap_or(rest.len());
-        let length = match word {
-            0 => rest.chars().next().map_or(0, char::len_utf8),
-            word => word,
-        };
-        self.map
-            .locate(start..start + length)
-            .unwrap_or_else(|| self.otherwise.clone())
-    }
-
-    /// What the compiled line says at a place that an expression wrote: the steward's file shows the
-    /// expression only.
-    pub fn written(&self, line: usize, column: usize) -> Option<String> {
-        const AROUND: usize = 60;
-        let start = offset(&self.sql, line, column)?;
-        if self.map.is_copied(start) || self.filter_at(start).is_some() {
-            return None;
-        }
-        let line = self.sql.lines().nth(line.checked_sub(1)?)?;
-        let letters: Vec<char> = line.chars().collect();
-        let from = column.saturating_sub(AROUND);
-        let to = letters.len().min(column + AROUND);
-        let excerpt: String = letters.get(from..to)?.iter().collect();
-        let before = if from > 0 { "… " } else { "" };
-        let after = if to < letters.len() { " …" } else { "" };
-        let excerpt = excerpt.trim();
-        (!excerpt.is_empty()).then(|| format!("{before}{excerpt}{after}"))
-    }
-
-    fn filter_at(&self, offset: usize) -> Option<&(Range<usize>, Span)> {
-        let filter = self.filter.as_ref();
-        filter.filter(|(range, _)| range.contains(&offset))
-    }
-}
-
-/// The byte offset of a one-based line and column, counted in characters.
-fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
-    let mut start = 0;
-    for _ in 1..line {
-        start += text[start..].find('\n')? + 1;
-    }
-    let within = text[start..]
-        .char_indices()
-        .nth(column.checked_sub(1)?)
-        .map_or(text.len() - start, |(at, _)| at);
-    Some(start + within)
 }
 
 /// Compiles a model, an analysis or a test.
@@ -170,11 +97,9 @@ pub fn text(
 ) -> Result<Compiled, Diagnostic> {
     let (scope, host) = setting(basis, node, queries);
     let rendered = template::render(&basis.macros, source, &scope, &host)?;
-    let whole = source.span(&(0..source.text.len()));
-    Ok(compiled(
-        rendered,
-        Span::new(whole.file, whole.start..whole.start),
-    ))
+    let start = source.span(&(0..0));
+    let trace = |out: CameOut| Trace::of_template(&basis.macros, source, &scope, &host, out);
+    Ok(Compiled::of(rendered, start, trace))
 }
 
 /// Compiles a hook round a run, in which further names have values: `results`, `schemas`.
@@ -191,7 +116,8 @@ pub fn hook(
     scope.extra = names;
     let rendered = template::render(&basis.macros, source, &scope, &host)?;
     let whole = source.span(&(0..source.text.len()));
-    Ok(compiled(rendered, whole))
+    let trace = |out: CameOut| Trace::of_template(&basis.macros, source, &scope, &host, out);
+    Ok(Compiled::of(rendered, whole, trace))
 }
 
 /// Calls a macro with values: `refx run-operation`. Its text is what the macro printed.
@@ -206,16 +132,6 @@ pub fn operation(
 ) -> Result<String, Diagnostic> {
     let (scope, host) = setting(basis, None, Some(queries));
     template::call(&basis.macros, unique_id, arguments, &scope, &host).map(|rendered| rendered.text)
-}
-
-fn compiled(rendered: Rendered, otherwise: Span) -> Compiled {
-    Compiled {
-        sql: rendered.text.into(),
-        map: rendered.map,
-        filter: None,
-        otherwise,
-        warnings: rendered.warnings,
-    }
 }
 
 fn generic(
@@ -278,16 +194,25 @@ fn generic(
     let rendered =
         template::call(&basis.macros, macro_id, &values, &scope, &host).map_err(|diagnostic| {
             match diagnostic.span {
-                Some(_) => diagnostic.related(test.common.span.clone(), "called by the test here"),
+                Some(_) => diagnostic.called_at(test.common.span.clone(), within(basis, macro_id)),
                 None => diagnostic.at(test.common.span.clone()),
             }
         })?;
-    let mut compiled = compiled(rendered, test.common.span.clone());
-    compiled.filter = filtered.and_then(|(text, place)| {
-        let start = compiled.sql.find(&text)?;
-        Some((start..start + text.len(), place))
-    });
+    let trace = |out: CameOut| Trace::of_call(&basis.macros, macro_id, &values, &scope, &host, out);
+    let mut compiled = Compiled::of(rendered, test.common.span.clone(), trace);
+    if let Some((text, place)) = filtered {
+        compiled.set_filter(&text, place);
+    }
     Ok(compiled)
+}
+
+/// How a stack of calls tells of a macro that refx calls.
+fn within(basis: &Basis, macro_id: &str) -> String {
+    let definition = basis.macros.get(macro_id);
+    format!(
+        "in {}",
+        definition.map_or(String::from("a macro"), |found| found.spoken())
+    )
 }
 
 /// The scope and the host for a node's template.
@@ -500,12 +425,5 @@ mod tests {
             "-- with care\nwith recursive \"__dbt__cte__a\" as (\nselect 1 as id\n), x as (select * \
              from \"__dbt__cte__a\") select * from x"
         );
-    }
-
-    #[test]
-    fn a_place_is_counted_in_characters() {
-        assert_eq!(offset("é = 1\nab", 1, 3), Some(3));
-        assert_eq!(offset("é = 1\nab", 2, 2), Some(8));
-        assert_eq!(offset("ab", 3, 1), None);
     }
 }

@@ -33,6 +33,11 @@ impl Span {
         }
     }
 
+    /// Whether another span lies in this one.
+    pub fn holds(&self, other: &Span) -> bool {
+        self.file == other.file && self.start <= other.start && other.end <= self.end
+    }
+
     /// The start of a file, where a mistake concerns the file as a whole.
     pub fn file(file: impl Into<Arc<str>>) -> Self {
         Span::new(file, 0..0)
@@ -141,6 +146,19 @@ impl Diagnostic {
         self
     }
 
+    /// The mistake as its caller sees it: the call is its place, and the place that it had comes first
+    /// among the further ones. A place that is told already is told once.
+    pub fn called_at(mut self, call: Span, message: impl Into<String>) -> Self {
+        if let Some(span) = self.span.replace(call) {
+            let message = message.into();
+            let inner = Related { span, message };
+            if !self.related.contains(&inner) {
+                self.related.insert(0, inner);
+            }
+        }
+        self
+    }
+
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
@@ -190,20 +208,18 @@ pub fn closest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let written = written.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&written, &name.to_lowercase()),
-                name,
-            )
-        })
-        .filter(|(distance, name)| {
-            let longest = written.chars().count().max(name.chars().count());
-            *distance <= (longest / 3).max(1)
-        })
-        .min()
-        .map(|(_, name)| name)
+    let near = candidates.into_iter().filter_map(|name| {
+        let known = name.to_lowercase();
+        let distance = strsim::damerau_levenshtein(&written, &known);
+        let longest = written.chars().count().max(name.chars().count());
+        // Of two that are as far, the one that has more letters in common: `columns` for `colums`.
+        let apart = 1.0 - strsim::jaro_winkler(&written, &known);
+        (distance <= (longest / 3).max(1)).then_some((distance, apart, name))
+    });
+    let nearer = |a: &(usize, f64, &str), b: &(usize, f64, &str)| {
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(b.2))
+    };
+    near.min_by(nearer).map(|(_, _, name)| name)
 }
 
 /// The codes, each with the text that explains it.

@@ -87,5 +87,6 @@ mod tests {
     #[test]
     fn a_far_name_is_not_offered() {
         assert_eq!(closest("orders", ["customers", "payments"]), None);
+        assert_eq!(closest("colums", ["column", "columns"]), Some("columns"));
     }
 }

@@ -9,11 +9,61 @@ pub fn located(error: Error, compiled: &Compiled) -> Diagnostic {
     let Some(place) = error.position else {
         return error.into_diagnostic().at(compiled.otherwise.clone());
     };
-    let diagnostic = error
-        .into_diagnostic()
-        .at(compiled.locate(place.line, place.column));
-    match compiled.written(place.line, place.column) {
-        Some(line) => diagnostic.note(format!("here the compiled SQL reads `{line}`")),
-        None => diagnostic,
+    compiled.mark(error.into_diagnostic(), place.line, place.column)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::compile::{self, Basis};
+    use crate::load::{self, Request};
+    use crate::plan::Options;
+    use crate::project;
+
+    /// The macros of the demonstration and of refx's own tests do much with texts; the marks must not
+    /// change what they do.
+    #[test]
+    fn the_demonstration_is_led_back_into_its_macros() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let request = Request {
+            target: None,
+            profile: None,
+            profiles: None,
+            vars: Default::default(),
+            as_of: load::instant("2024-09-01"),
+            started_at: load::instant("2024-09-01").expect("a date"),
+            invocation_id: "test".into(),
+            command: "check",
+            full_refresh: false,
+            threads: None,
+        };
+        let (files, _) = project::read(root);
+        let loaded = load::load(root, files, &request).expect("the demonstration loads");
+        let basis = Basis {
+            manifest: loaded.manifest.clone(),
+            macros: loaded.macros.clone(),
+            invocation: loaded.invocation.clone(),
+            facts: Arc::default(),
+            options: Options {
+                full_refresh: false,
+            },
+            selected: Arc::default(),
+        };
+        let nodes = loaded.manifest.nodes.values();
+        let compiled = nodes.filter_map(|node| {
+            let compiled = compile::render(&basis, node, None).ok()?;
+            Some((node.name(), compiled))
+        });
+        let (mut all, mut lost) = (0, Vec::new());
+        for (name, compiled) in compiled {
+            all += 1;
+            if !compiled.is_traced() {
+                lost.push(name.to_owned());
+            }
+        }
+        assert!(all > 400, "{all} texts were compiled");
+        assert!(lost.is_empty(), "{} of {all}: {lost:?}", lost.len());
     }
 }

@@ -1,12 +1,13 @@
 //! The arguments of a call, sorted to the names of the parameters.
 
-use minijinja::value::Value;
+use minijinja::value::{Kwargs, Value};
 use minijinja::{Error, ErrorKind};
 
 use crate::diagnostic::{Code, Diagnostic};
 
-use super::failure::fail;
-use super::values::split;
+use super::failure::{error, fail};
+use super::macros::MacroDefinition;
+use super::values::{self, split};
 
 /// Sorts arguments to parameters, positional ones first, as Python does.
 ///
@@ -33,6 +34,60 @@ pub(super) fn bind<const N: usize>(
         }
     }
     Ok(bound)
+}
+
+/// The arguments of a macro in the order of the parameters, and the names of those without a value or default.
+pub(super) fn of_macro<'d>(
+    definition: &'d MacroDefinition,
+    args: &[Value],
+) -> Result<(Vec<Value>, Vec<&'d str>), Error> {
+    let name = &*definition.name;
+    let parameters = &definition.parameters;
+    let (positional, keywords) = split(args);
+    let mut bound: Vec<Value> = positional.iter().take(parameters.len()).cloned().collect();
+    let rest = positional.get(parameters.len()..).unwrap_or_default();
+    if !rest.is_empty() && !definition.takes_varargs {
+        return Err(too_many(name, parameters.len(), positional.len()));
+    }
+    bound.resize(parameters.len(), Value::UNDEFINED);
+    let mut more = Vec::new();
+    let mut caller = None;
+    if let Some(keywords) = &keywords {
+        for keyword in keywords.args() {
+            let value: Value = keywords.get(keyword)?;
+            match parameters.iter().position(|p| p.name == keyword) {
+                Some(at) if at < positional.len() => {
+                    return Err(twice(name, keyword));
+                }
+                Some(at) => bound[at] = value,
+                None if keyword == "caller" && definition.takes_caller => caller = Some(value),
+                None if definition.takes_kwargs => more.push((Value::from(keyword), value)),
+                None if keyword == "caller" => {
+                    return Err(error(format!(
+                        "`{name}` is called with a block, and does not use `caller()`"
+                    )));
+                }
+                None => {
+                    let known = parameters.iter().map(|p| p.name.as_str());
+                    return Err(unknown(name, keyword, known));
+                }
+            }
+        }
+    }
+    let left_out = (parameters.iter().zip(&bound))
+        .filter(|(parameter, value)| !parameter.has_default && value.is_undefined())
+        .map(|(parameter, _)| parameter.name.as_str())
+        .collect();
+    if definition.takes_varargs {
+        bound.push(values::list(rest.iter().cloned())?);
+    }
+    if definition.takes_kwargs {
+        bound.push(values::dict(more)?);
+    }
+    if let Some(caller) = caller {
+        bound.push(Value::from(Kwargs::from_iter([("caller", caller)])));
+    }
+    Ok((bound, left_out))
 }
 
 /// A parameter that must be there.

@@ -35,7 +35,7 @@ pub(super) const NAMES: &[&str] = &[
 
 impl Render {
     /// The value of a name that is not a local of the template.
-    fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
+    pub(super) fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
         if let Some((_, value)) = self.extra.iter().find(|(known, _)| known == name) {
             return Some(value.clone());
         }

@@ -1,8 +1,9 @@
 //! From minijinja's errors to diagnostics in the steward's own file.
 //!
 //! Each macro boundary turns the error of the macro's body into a [`Failure`] that carries the
-//! diagnostic so far; minijinja then stamps the place of the call on it, and the next boundary adds
-//! that place to the diagnostic's `related`. So the stack of calls builds itself, down to the model.
+//! diagnostic so far; minijinja then stamps the place of the call on it, and the next boundary makes
+//! that place the diagnostic's own, the one before moving to `related`. So the stack of calls builds
+//! itself, the model first.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,10 +12,13 @@ use std::sync::Arc;
 use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
 
-use crate::diagnostic::{Code, Diagnostic, Related, Span};
+use crate::diagnostic::{Code, Diagnostic, Span, closest};
 
 use super::Source;
+use super::library::Library;
+use super::macros::{BUILTIN, MacroDefinition};
 use super::rewrite::Rewritten;
+use super::{unreturned, words};
 
 /// More calls than this between an error and the model are left out of its report.
 const MAX_CALLS_SHOWN: usize = 12;
@@ -23,8 +27,16 @@ const MAX_CALLS_SHOWN: usize = 12;
 #[derive(Clone, Debug)]
 struct Failure {
     diagnostic: Diagnostic,
-    /// The macro in which it happened, once the error has left it.
-    called: Option<Arc<str>>,
+    /// The macro that the error has left.
+    called: Option<Called>,
+}
+
+#[derive(Clone, Debug)]
+struct Called {
+    /// `the macro `share``
+    spoken: String,
+    /// The macro's block.
+    span: Span,
 }
 
 impl fmt::Display for Failure {
@@ -40,7 +52,7 @@ pub(super) fn fail(diagnostic: Diagnostic) -> Error {
     wrap(diagnostic, None)
 }
 
-fn wrap(diagnostic: Diagnostic, called: Option<Arc<str>>) -> Error {
+fn wrap(diagnostic: Diagnostic, called: Option<Called>) -> Error {
     Error::new(ErrorKind::InvalidOperation, diagnostic.message.clone())
         .with_source(Failure { diagnostic, called })
 }
@@ -134,6 +146,14 @@ pub(super) trait Known {
     fn place(&self, template: &str) -> Option<&Place>;
     /// Every name that the template could have meant.
     fn names(&self) -> Vec<String>;
+    /// What can be asked of the value of a name, as `name` of `target`.
+    fn members(&self, _name: &str) -> Vec<String> {
+        Vec::new()
+    }
+    /// All macros, and the package whose code runs.
+    fn library(&self) -> Option<(&Library, Arc<str>)> {
+        None
+    }
 }
 
 /// The diagnostic of an error, its own place or the place of the call that led to it filled in.
@@ -146,7 +166,14 @@ pub(super) fn diagnose(error: &Error, known: &dyn Known) -> Diagnostic {
         None => (None, ""),
     };
     let Some(failure) = find::<Failure>(error) else {
-        let mut diagnostic = translate(innermost(error), excerpt, known);
+        let template = error.name().and_then(|name| known.place(name));
+        let template = template.map_or("", |place| &place.rewritten.text);
+        let cause = innermost(error);
+        let mut diagnostic = translate(cause, (excerpt, template), known);
+        if let Some((library, package)) = known.library() {
+            let texts = (excerpt, template);
+            diagnostic = unreturned::explained(diagnostic, cause, texts, (library, &package));
+        }
         diagnostic.span = span;
         return diagnostic;
     };
@@ -158,24 +185,25 @@ pub(super) fn diagnose(error: &Error, known: &dyn Known) -> Diagnostic {
         diagnostic.span = Some(span);
         return diagnostic;
     }
-    if let Some(called) = &failure.called {
-        if diagnostic.related.len() >= MAX_CALLS_SHOWN {
-            const LEFT_OUT: &str = "further calls on the way are left out";
-            diagnostic.related.pop();
-            if !diagnostic.notes.iter().any(|note| note == LEFT_OUT) {
-                diagnostic.notes.push(LEFT_OUT.into());
+    match &failure.called {
+        // What a block given to `caller()` does wrong is not in the macro that calls it.
+        Some(called)
+            if diagnostic
+                .span
+                .as_ref()
+                .is_some_and(|at| called.span.holds(at)) =>
+        {
+            if diagnostic.related.len() >= MAX_CALLS_SHOWN {
+                const LEFT_OUT: &str = "calls between the first and the last of these are left out";
+                diagnostic.related.remove(0);
+                if !diagnostic.notes.iter().any(|note| note == LEFT_OUT) {
+                    diagnostic.notes.push(LEFT_OUT.into());
+                }
             }
+            diagnostic.called_at(span, format!("in {}", called.spoken))
         }
-        let call = Related {
-            span,
-            message: format!("in this call of `{called}`"),
-        };
-        // A macro that calls itself says so once.
-        if diagnostic.related.last() != Some(&call) {
-            diagnostic.related.push(call);
-        }
+        _ => diagnostic,
     }
-    diagnostic
 }
 
 /// The error of a macro's body, told to the caller.
@@ -184,7 +212,7 @@ pub(super) fn diagnose(error: &Error, known: &dyn Known) -> Diagnostic {
 /// of the call comes first.
 pub(super) fn leave(
     error: &Error,
-    called: &Arc<str>,
+    called: &MacroDefinition,
     left_out: &[&str],
     known: &dyn Known,
 ) -> Error {
@@ -199,13 +227,29 @@ pub(super) fn leave(
         let used = diagnostic.span.take();
         diagnostic = Diagnostic::error(
             Code::MacroArgument,
-            format!("`{called}` needs the argument `{parameter}`"),
+            format!("`{}` needs the argument `{parameter}`", called.name),
         );
         if let Some(used) = used {
             diagnostic = diagnostic.related(used, format!("`{parameter}` is used here"));
         }
     }
-    wrap(diagnostic, Some(called.clone()))
+    let called = Called {
+        spoken: called.spoken(),
+        span: called.span.clone(),
+    };
+    wrap(diagnostic, Some(called))
+}
+
+/// The error of arguments that a macro does not take, with the place where it says what it takes.
+pub(super) fn at_definition(error: Error, called: &MacroDefinition) -> Error {
+    match find::<Failure>(&error) {
+        Some(failure) if &*called.package != BUILTIN => {
+            let message = format!("`{}` is defined here", called.name);
+            let place = called.name_span.clone();
+            fail(failure.diagnostic.clone().related(place, message))
+        }
+        _ => error,
+    }
 }
 
 /// The name at the head of "`name.x` is undefined".
@@ -232,13 +276,17 @@ fn innermost(error: &Error) -> &Error {
 }
 
 /// minijinja's error in refx's words.
-fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
+fn translate(error: &Error, (excerpt, template): (&str, &str), known: &dyn Known) -> Diagnostic {
     let detail = error.detail().unwrap_or_default();
-    let names = || known.names();
+    let names = || {
+        let mut names = words::locals(template);
+        names.extend(known.names());
+        names
+    };
     if let Some(name) = undefined_name(detail)
         && error.kind() != ErrorKind::UnknownMethod
     {
-        return undefined(name, &names());
+        return undefined_in(name, &names(), known);
     }
     match error.kind() {
         ErrorKind::SyntaxError => Diagnostic::error(Code::JinjaSyntax, detail.to_owned()),
@@ -260,7 +308,7 @@ fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
                 None => Diagnostic::error(Code::JinjaError, detail.to_owned()),
             }
         }
-        ErrorKind::UndefinedError => undefined(excerpt.trim(), &names()),
+        ErrorKind::UndefinedError => undefined_in(excerpt.trim(), &names(), known),
         ErrorKind::OutOfFuel => {
             Diagnostic::error(Code::JinjaError, "this template does not come to an end")
                 .note("it has done ten million steps, or made some hundred megabytes of text")
@@ -274,7 +322,21 @@ fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
                 Some((what, name)) => (what, name),
                 None => ("filter or test", detail),
             };
+            let there = match what {
+                "test" => words::TESTS,
+                _ => words::FILTERS,
+            };
             Diagnostic::error(Code::JinjaError, format!("no {what} named `{name}`"))
+                .did_you_mean(name, there.iter().copied())
+        }
+        ErrorKind::UnknownMethod => {
+            let diagnostic = Diagnostic::error(Code::JinjaError, detail.to_owned());
+            match detail.split_once(" has no method named ") {
+                Some((kind, name)) => {
+                    diagnostic.did_you_mean(name, words::methods(kind).iter().copied())
+                }
+                None => diagnostic,
+            }
         }
         ErrorKind::TooManyArguments | ErrorKind::MissingArgument => {
             let what = error.kind().to_string();
@@ -290,9 +352,7 @@ fn translate(error: &Error, excerpt: &str, known: &dyn Known) -> Diagnostic {
                 .help("let one of them stop: `{% if … %}` round its call")
         }
         kind if detail.is_empty() => Diagnostic::error(Code::JinjaError, kind.to_string()),
-        ErrorKind::InvalidOperation | ErrorKind::UnknownMethod => {
-            Diagnostic::error(Code::JinjaError, detail.to_owned())
-        }
+        ErrorKind::InvalidOperation => Diagnostic::error(Code::JinjaError, detail.to_owned()),
         kind => Diagnostic::error(Code::JinjaError, format!("{kind}: {detail}")),
     }
 }
@@ -310,6 +370,20 @@ fn undefined(name: &str, names: &[String]) -> Diagnostic {
     }
     Diagnostic::error(Code::JinjaError, format!("`{name}` is undefined"))
         .did_you_mean(name, names.iter().map(String::as_str))
+}
+
+/// As [`undefined`], and `target.nme` is compared with what `target` has.
+fn undefined_in(name: &str, names: &[String], known: &dyn Known) -> Diagnostic {
+    let Some((value, attribute)) = name.rsplit_once('.') else {
+        return undefined(name, names);
+    };
+    let members = known.members(value);
+    let near = closest(attribute, members.iter().map(String::as_str));
+    let diagnostic = undefined(name, &[]);
+    match near {
+        Some(near) => diagnostic.help(format!("did you mean `{value}.{near}`?")),
+        None => diagnostic,
+    }
 }
 
 /// A call of a macro in a package that is not there.

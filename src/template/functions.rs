@@ -18,7 +18,7 @@ use super::native::{Native, native_value};
 use super::render::Render;
 use super::scope::{RefCall, is_secret, redact, remember_secret};
 use super::values::{self, split};
-use super::{adapter, modules, query};
+use super::{adapter, modules, query, unreturned};
 
 static NATIVES: &[&Native] = &[
     &Native::function("ref", reference),
@@ -87,6 +87,8 @@ static NATIVES: &[&Native] = &[
         [entries] => values::dict_of(entries),
         _ => values::dict([]),
     }),
+    &Native::function("refx__items", unreturned::items),
+    &Native::function("refx__number", unreturned::number),
     &BUILTINS,
 ];
 

@@ -86,6 +86,18 @@ pub struct MacroDefinition {
     pub(super) takes_varargs: bool,
     pub(super) takes_kwargs: bool,
     pub(super) takes_caller: bool,
+    /// Whether the body says `return`: otherwise the macro gives text, whatever it is used for.
+    pub(super) returns: bool,
+}
+
+impl MacroDefinition {
+    /// How messages speak of it: `the macro `share``, `the test `positive``.
+    pub fn spoken(&self) -> String {
+        match (self.kind, self.name.strip_prefix("test_")) {
+            (MacroKind::Test, Some(name)) => format!("the test `{name}`"),
+            _ => format!("the macro `{}`", self.name),
+        }
+    }
 }
 
 /// All macros of a project, its packages and refx, compiled.
@@ -278,6 +290,7 @@ impl Loader {
             takes_varargs: false,
             takes_kwargs: false,
             takes_caller: false,
+            returns: false,
         };
         self.add(definition, None);
     }
@@ -303,7 +316,7 @@ impl Known for OnlyPlace<'_> {
 }
 
 /// A span of a file as a range of the source's own text.
-fn local(source: &Source, span: &Span) -> Range<usize> {
+pub(super) fn local(source: &Source, span: &Span) -> Range<usize> {
     span.start - source.offset..span.end - source.offset
 }
 
@@ -358,6 +371,7 @@ fn define(
         takes_varargs: uses("varargs") && !own("varargs"),
         takes_kwargs: uses("kwargs") && !own("kwargs"),
         takes_caller: uses("caller") && !own("caller"),
+        returns: uses("return"),
         parameters,
     })
 }
@@ -398,7 +412,7 @@ fn parameters(text: &str, tokens: &[Token]) -> Option<Vec<Parameter>> {
 
 /// The block as a macro named `body`: the name is fixed so that a call of its own name inside of it
 /// goes through refx, where `return` is caught.
-fn macro_edits(text: &str, tags: &[Tag], definition: &MacroDefinition) -> Vec<Edit> {
+pub(super) fn macro_edits(text: &str, tags: &[Tag], definition: &MacroDefinition) -> Vec<Edit> {
     let mut edits = Vec::new();
     for tag in tags {
         rewrite::tag_edits(text, tag, &mut edits);

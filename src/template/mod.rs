@@ -38,7 +38,10 @@ mod rewrite;
 mod scope;
 mod spans;
 mod tokens;
+mod trace;
+mod unreturned;
 mod values;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +57,7 @@ pub use scope::{
     redactor,
 };
 pub use spans::SpanMap;
+pub use trace::{CameOut, Origin, Trace};
 
 /// A file, or one string of a YAML file, that holds Jinja.
 #[derive(Clone, Debug, PartialEq)]

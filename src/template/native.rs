@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 
 use super::failure::{error, fail};
 use super::render::Render;
+use super::trace::plain_arguments;
 
 pub(super) type Run = fn(&mut State<'_, '_>, &Arc<Render>, &[Value]) -> Result<Value, Error>;
 
@@ -68,7 +69,24 @@ impl fmt::Debug for Method {
 
 impl Object for Method {
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        (self.1)(state, &Render::of(state)?, args)
+        run(self.0, self.1, state, args)
+    }
+}
+
+/// Functions that only hand on what they are given, with the marks of where it comes from.
+const HANDING_ON: &[&str] = &[
+    "return",
+    "refx__list",
+    "refx__dict",
+    "refx__items",
+    "refx__number",
+];
+
+fn run(name: &str, run: Run, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+    let render = Render::of(state)?;
+    match render.marked && !HANDING_ON.contains(&name) {
+        true => run(state, &render, &plain_arguments(args)),
+        false => run(state, &render, args),
     }
 }
 
@@ -94,7 +112,7 @@ impl Object for NativeObject {
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         match self.0.run {
-            Some(run) => run(state, &Render::of(state)?, args),
+            Some(function) => run(self.0.name, function, state, args),
             None => Err(error(format!("`{}` is not a function", self.0.name))),
         }
     }
@@ -105,8 +123,8 @@ impl Object for NativeObject {
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
-        if let Some((_, run)) = self.0.methods.iter().find(|(name, _)| *name == method) {
-            return run(state, &Render::of(state)?, args);
+        if let Some((name, function)) = self.0.methods.iter().find(|(name, _)| *name == method) {
+            return run(name, *function, state, args);
         }
         if let Some(member) = self.0.members.iter().find(|member| member.name == method) {
             return native_value(member).call(state, args);

@@ -1,7 +1,7 @@
 //! One render: the state that a template and all the macros it calls share.
 //!
 //! Everything runs in one state of minijinja. A macro is brought into it on its first call by
-//! `refx__import`, a macro that stands before every template and does `{% import name as module %}`;
+//! `refx__import`, a macro that stands before every template and does `{% import id as module %}`;
 //! its template is compiled once for all renders. The import runs in a frame of its own, so that the
 //! macro sees the names of its package and none of the caller's locals.
 
@@ -19,19 +19,20 @@ use super::arguments;
 use super::blocks::unclosed;
 use super::calls::{Calls, Site, calls_of, sites};
 use super::context::{Context, NAMES, is_name};
-use super::failure::{Known, Place, diagnose, error, fail, leave, returned};
+use super::failure::{Known, Place, at_definition, diagnose, error, fail, leave, returned};
 use super::library::Library;
-use super::macros::{Macros, supported};
+use super::macros::{MacroDefinition, Macros, supported};
 use super::rewrite::{self, Edit};
 use super::scope::{Argument, Host, Scope};
 use super::spans::SpanMap;
 use super::tokens::{Tag, TagKind, scan};
-use super::values::{self, split};
+use super::unreturned;
+use super::values;
 
 /// Stands before every template that is rendered. It writes nothing. The `with` keeps what the
 /// template sets later out of the closure of the macro, and so out of all imported macros.
-const PRELUDE: &str = "{% with %}{% macro refx__import(name) %}{% import name as module %}\
-    {% do refx__imported(module) %}{% endmacro %}{% do refx__start(refx__import) %}{% endwith %}";
+const PRELUDE: &str = "{% with %}{% macro refx__import(refx__id) %}{% import refx__id as \
+    refx__module %}{% do refx__imported(refx__module) %}{% endmacro %}{% do refx__start(refx__import) %}{% endwith %}";
 
 /// minijinja's name of the template that is rendered; macros are named by their unique id.
 const ROOT: &str = "refx:root";
@@ -69,7 +70,9 @@ pub fn render(
             ..Rendered::default()
         });
     }
-    let render = Render::new(macros, scope, host, Some((source, &tags)), Vec::new())?;
+    let mut render = Render::prepare(macros, scope, host, Vec::new())?;
+    render.root = Root::new(source, &tags, Vec::new())?;
+    let render = Arc::new(render);
     let (text, spans) = render.run(macros.environment(scope.undefined))?;
     let map = match &render.root.place {
         Some(place) => SpanMap::new(&text, spans, place),
@@ -90,6 +93,22 @@ pub fn call(
     scope: &Scope,
     host: &Arc<dyn Host>,
 ) -> Result<Rendered, Diagnostic> {
+    let (render, calls) = calling(macros, unique_id, arguments, scope, host)?;
+    let render = Arc::new(render);
+    let (text, _) = render.run(macros.environment(scope.undefined))?;
+    let mut rendered = render.finish(text, SpanMap::default());
+    rendered.calls.merge_static(calls);
+    Ok(rendered)
+}
+
+/// The render that calls a macro, and what its arguments asked for.
+fn calling(
+    macros: &Macros,
+    unique_id: &str,
+    arguments: &[(String, Argument)],
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<(Render, Calls), Diagnostic> {
     let Some(index) = macros.library.by_id(unique_id) else {
         return Err(Diagnostic::error(
             Code::UnknownMacro,
@@ -111,20 +130,41 @@ pub fn call(
         values.push((name.as_str(), value));
     }
     let arguments = Value::from(Kwargs::from_iter(values));
-    let render = Render::new(
-        macros,
-        scope,
-        host,
-        None,
-        vec![
-            ("refx__macro", macros.library.macro_value(index)),
-            ("refx__arguments", arguments),
-        ],
-    )?;
-    let (text, _) = render.run(macros.environment(scope.undefined))?;
-    let mut rendered = render.finish(text, SpanMap::default());
-    rendered.calls.merge_static(calls);
-    Ok(rendered)
+    let names = vec![
+        ("refx__macro", macros.library.macro_value(index)),
+        ("refx__arguments", arguments),
+    ];
+    let render = Render::prepare(macros, scope, host, names)?;
+    Ok((render, calls))
+}
+
+/// [`render`] in another environment, with marks in the template: edits before and after refx's own.
+pub(super) fn again(
+    macros: &Macros,
+    environment: &Environment<'_>,
+    (source, tags): (&Source, &[Tag]),
+    (before, after): (Vec<Edit>, Vec<Edit>),
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<String, Diagnostic> {
+    let mut render = Render::prepare(macros, scope, host, Vec::new())?;
+    render.marked = true;
+    render.root = Root::marked(source, tags, before, after)?;
+    Arc::new(render).run(environment).map(|(text, _)| text)
+}
+
+/// [`call`] in another environment.
+pub(super) fn called_again(
+    macros: &Macros,
+    environment: &Environment<'_>,
+    unique_id: &str,
+    arguments: &[(String, Argument)],
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<String, Diagnostic> {
+    let (mut render, _) = calling(macros, unique_id, arguments, scope, host)?;
+    render.marked = true;
+    Arc::new(render).run(environment).map(|(text, _)| text)
 }
 
 /// The value of an expression in YAML: `"{{ var('x') }}"` keeps the type that `x` has; a text with
@@ -210,7 +250,16 @@ pub(super) struct Root {
 }
 
 impl Root {
-    fn new(source: &Source, tags: &[Tag], mut edits: Vec<Edit>) -> Result<Self, Diagnostic> {
+    fn new(source: &Source, tags: &[Tag], edits: Vec<Edit>) -> Result<Self, Diagnostic> {
+        Root::marked(source, tags, edits, Vec::new())
+    }
+
+    fn marked(
+        source: &Source,
+        tags: &[Tag],
+        mut edits: Vec<Edit>,
+        after: Vec<Edit>,
+    ) -> Result<Self, Diagnostic> {
         if let Some(tag) = tags.iter().find(|tag| !tag.closed) {
             return Err(unclosed(source, tag));
         }
@@ -218,6 +267,7 @@ impl Root {
         for tag in tags {
             rewrite::tag_edits(&source.text, tag, &mut edits);
         }
+        edits.extend(after);
         let sites = sites(&source.text, tags);
         let unset = rewrite::unset_names(&source.text, tags, is_name);
         let prelude = format!("{PRELUDE}{unset}");
@@ -241,6 +291,8 @@ pub(super) struct Progress {
     pub results: HashMap<String, Value>,
     /// Indexes of the macros that run at the moment, the outermost first.
     pub stack: Vec<usize>,
+    /// What macros without a `return` gave, with their indexes.
+    texts: Vec<(Value, usize)>,
     /// The value of `refx__value`.
     pub value: Option<Value>,
     /// The macro `refx__import` of this state, and the module that it gave last.
@@ -256,6 +308,8 @@ pub(super) struct Render {
     pub host: Arc<dyn Host>,
     pub library: Arc<Library>,
     pub secrets_allowed: bool,
+    /// Whether texts carry marks of where they come from, see [`super::trace`].
+    pub marked: bool,
     root: Root,
     /// Names that come before all others.
     pub extra: Vec<(String, Value)>,
@@ -294,26 +348,13 @@ impl Render {
             host: host.clone(),
             library: macros.library.clone(),
             secrets_allowed: false,
+            marked: false,
             root: Root::default(),
             extra: names,
             model: std::sync::OnceLock::new(),
             variables: Vec::new(),
             progress: Mutex::default(),
         })
-    }
-
-    fn new(
-        macros: &Macros,
-        scope: &Scope,
-        host: &Arc<dyn Host>,
-        source: Option<(&Source, &[Tag])>,
-        extra: Vec<(&str, Value)>,
-    ) -> Result<Arc<Self>, Diagnostic> {
-        let mut render = Render::prepare(macros, scope, host, extra)?;
-        if let Some((source, tags)) = source {
-            render.root = Root::new(source, tags, Vec::new())?;
-        }
-        Ok(Arc::new(render))
     }
 
     /// The render that a state belongs to.
@@ -353,7 +394,7 @@ impl Render {
                     self.progress().value = Some(value);
                     Ok((text, Vec::new()))
                 }
-                None => Err(diagnose(&error, &**self)),
+                None => Err(diagnose(&error, self)),
             },
         }
     }
@@ -431,6 +472,7 @@ impl Render {
             host: self.host.clone(),
             library: self.library.clone(),
             secrets_allowed: self.secrets_allowed,
+            marked: self.marked,
             root: Root::new(&source, &scan(text), Vec::new()).map_err(at_the_call)?,
             extra: self.extra.clone(),
             model: self.model.clone(),
@@ -451,7 +493,8 @@ impl Render {
         args: &[Value],
     ) -> Result<Value, Error> {
         let definition = &self.library.definitions[index];
-        let (bound, left_out) = self.bind(index, args)?;
+        let (bound, left_out) = arguments::of_macro(definition, args)
+            .map_err(|error| at_definition(error, definition))?;
         let body = self.body(index, state)?;
         {
             let mut progress = self.progress();
@@ -463,10 +506,26 @@ impl Render {
         }
         let result = body.call(state, &bound);
         self.progress().stack.pop();
+        if let Ok(text) = &result
+            && !definition.returns
+            && text
+                .as_str()
+                .is_some_and(|text| text.len() <= unreturned::LONGEST)
+        {
+            self.progress().texts.push((text.clone(), index));
+        }
         result.or_else(|error| match returned(&error) {
             Some(value) => Ok(value),
-            None => Err(leave(&error, &definition.name, &left_out, &**self)),
+            None => Err(leave(&error, definition, &left_out, self)),
         })
+    }
+
+    /// The macro without a `return` that gave a text.
+    pub fn unreturned(&self, text: &str) -> Option<&MacroDefinition> {
+        let progress = self.progress();
+        let mut texts = progress.texts.iter().rev();
+        let (_, index) = texts.find(|(given, _)| given.as_str() == Some(text))?;
+        self.library.definitions.get(*index)
     }
 
     /// The macro of minijinja, imported into this state on the first call.
@@ -497,71 +556,28 @@ impl Render {
         progress.macros.insert(index, body.clone());
         Ok(body)
     }
-
-    /// The arguments in the order of the parameters, and the names of those without a value or default.
-    fn bind(&self, index: usize, args: &[Value]) -> Result<(Vec<Value>, Vec<&str>), Error> {
-        let definition = &self.library.definitions[index];
-        let name = &*definition.name;
-        let parameters = &definition.parameters;
-        let (positional, keywords) = split(args);
-        let mut bound: Vec<Value> = positional.iter().take(parameters.len()).cloned().collect();
-        let rest = positional.get(parameters.len()..).unwrap_or_default();
-        if !rest.is_empty() && !definition.takes_varargs {
-            return Err(arguments::too_many(
-                name,
-                parameters.len(),
-                positional.len(),
-            ));
-        }
-        bound.resize(parameters.len(), Value::UNDEFINED);
-        let mut more = Vec::new();
-        let mut caller = None;
-        if let Some(keywords) = &keywords {
-            for keyword in keywords.args() {
-                let value: Value = keywords.get(keyword)?;
-                match parameters.iter().position(|p| p.name == keyword) {
-                    Some(at) if at < positional.len() => {
-                        return Err(arguments::twice(name, keyword));
-                    }
-                    Some(at) => bound[at] = value,
-                    None if keyword == "caller" && definition.takes_caller => caller = Some(value),
-                    None if definition.takes_kwargs => more.push((Value::from(keyword), value)),
-                    None if keyword == "caller" => {
-                        return Err(error(format!(
-                            "`{name}` is called with a block, and does not use `caller()`"
-                        )));
-                    }
-                    None => {
-                        let known = parameters.iter().map(|p| p.name.as_str());
-                        return Err(arguments::unknown(name, keyword, known));
-                    }
-                }
-            }
-        }
-        let left_out = (parameters.iter().zip(&bound))
-            .filter(|(parameter, value)| !parameter.has_default && value.is_undefined())
-            .map(|(parameter, _)| parameter.name.as_str())
-            .collect();
-        if definition.takes_varargs {
-            bound.push(values::list(rest.iter().cloned())?);
-        }
-        if definition.takes_kwargs {
-            bound.push(values::dict(more)?);
-        }
-        if let Some(caller) = caller {
-            bound.push(Value::from(Kwargs::from_iter([("caller", caller)])));
-        }
-        Ok((bound, left_out))
-    }
 }
 
-impl Known for Render {
+impl Known for Arc<Render> {
     fn place(&self, template: &str) -> Option<&Place> {
         if template == ROOT {
             self.root.place.as_ref()
         } else {
             self.library.place(template)
         }
+    }
+
+    fn members(&self, name: &str) -> Vec<String> {
+        let value = NAMES.contains(&name).then(|| self.lookup(name)).flatten();
+        let keys = value.and_then(|value| value.try_iter().ok());
+        keys.into_iter()
+            .flatten()
+            .map(|key| key.to_string())
+            .collect()
+    }
+
+    fn library(&self) -> Option<(&Library, Arc<str>)> {
+        Some((&self.library, self.package()))
     }
 
     fn names(&self) -> Vec<String> {

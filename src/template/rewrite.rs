@@ -9,6 +9,7 @@
 //! | `day - timedelta(days=1)` | `day .__sub__( timedelta(days=1))` | operators of minijinja are for numbers only |
 //! | `(last - first).days` | `(last .__sub__( first)).days` | the same |
 //! | `'%s' % x` | `'%s' .__mod__( x)` | the same |
+//! | `{% for x in m() %}`, `m() > 2` | `{% for x in refx__items(m()) %}`, `refx__number(m()) > 2` | a text is no list and no number, see [`super::unreturned`] |
 //! | `{% do x %}` of anything but a call | `{% set refx__done = x %}` | minijinja's `do` takes calls only |
 //!
 //! [`Rewritten::original`] leads from an offset of the new text to the offset that the steward sees.
@@ -107,6 +108,7 @@ pub(super) fn apply(
 
 /// The edits that a tag needs wherever it stands.
 pub(super) fn tag_edits(source: &str, tag: &Tag, edits: &mut Vec<Edit>) {
+    used_as(source, tag, edits);
     literals(source, &tag.tokens, edits);
     operators(source, &tag.tokens, edits);
     if tag.kind != TagKind::Statement || !tag.closed {
@@ -206,9 +208,78 @@ fn operators(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
     }
 }
 
+/// What is walked over and what is compared with a number, as calls that look at it.
+fn used_as(source: &str, tag: &Tag, edits: &mut Vec<Edit>) {
+    let mut wrap = |tokens: &[Token], function: &str| {
+        if let ([first, ..], Some(last)) = (tokens, tokens.last())
+            && first.kind == TokenKind::Name
+        {
+            edits.push(Edit::insert(first.range.start, format!("{function}(")));
+            edits.push(Edit::insert(last.range.end, ")"));
+        }
+    };
+    let tokens = tag.tokens.as_slice();
+    if tag.keyword(source) == Some("for")
+        && let Some(at) = tokens.iter().position(|token| token.text(source) == "in")
+    {
+        let list = operand(source, &tokens[at + 1..]);
+        let next = tokens.get(at + 1 + list.len());
+        if next.is_none_or(|next| matches!(next.text(source), "if" | "recursive" | ":")) {
+            wrap(list, "refx__items");
+        }
+    }
+    for (index, token) in tokens.iter().enumerate().skip(1) {
+        let ordering = matches!(token.text(source), "<" | ">" | "<=" | ">=");
+        if token.kind != TokenKind::Symbol
+            || !(ordering || matches!(token.text(source), "==" | "!="))
+        {
+            continue;
+        }
+        let left = operand_before(source, &tokens[..index]);
+        let right = operand(source, &tokens[index + 1..]);
+        let number = |side: &[Token]| matches!(side, [one] if one.kind == TokenKind::Number);
+        let filtered = tokens
+            .get(index + 1 + right.len())
+            .is_some_and(|next| next.is(source, "|"));
+        if ordering || number(right) {
+            wrap(left, "refx__number");
+        }
+        if (ordering || number(left)) && !filtered {
+            wrap(right, "refx__number");
+        }
+    }
+}
+
+/// The tokens of the call or name that an expression ends with; none where a filter made the value.
+fn operand_before<'t>(source: &str, tokens: &'t [Token]) -> &'t [Token] {
+    let mut start = tokens.len();
+    loop {
+        let mut depth = 0usize;
+        // The brackets of a call or subscript, then the name before them.
+        while let Some(token) = start.checked_sub(1).map(|at| &tokens[at]) {
+            match token.text(source) {
+                ")" | "]" => depth += 1,
+                "(" | "[" if depth > 0 => depth -= 1,
+                _ if depth > 0 => {}
+                _ => break,
+            }
+            start -= 1;
+        }
+        match start.checked_sub(1).map(|at| &tokens[at]) {
+            Some(token) if token.kind != TokenKind::Symbol => start -= 1,
+            _ => return &[],
+        }
+        match start.checked_sub(1).map(|at| tokens[at].text(source)) {
+            Some(".") => start -= 1,
+            Some("|" | "is") => return &[],
+            _ => return &tokens[start..],
+        }
+    }
+}
+
 /// The tokens of the operand that an expression begins with: a name, a literal or a bracket, and the
 /// attributes, subscripts and calls after it.
-fn operand<'t>(source: &str, tokens: &'t [Token]) -> &'t [Token] {
+pub(super) fn operand<'t>(source: &str, tokens: &'t [Token]) -> &'t [Token] {
     let mut depth = 0usize;
     let mut after_dot = true;
     for (index, token) in tokens.iter().enumerate() {

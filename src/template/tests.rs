@@ -14,6 +14,7 @@ mod entries;
 mod errors;
 mod passes;
 mod texts;
+mod traces;
 
 /// A host with three models and one source, which answers every query with the same two rows.
 #[derive(Default)]

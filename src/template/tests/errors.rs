@@ -219,24 +219,24 @@ fn an_error_in_a_macro_shows_the_stack_of_calls() {
     let model = "select 1\nfrom {{ outer('a') }}\n";
     let expected = "\
 error[jinja-error]: string has no method named no_such_method
- --> macros/all.sql:2:23
+ --> models/m.sql:2:9
   |
-2 |   {% set l = [1] %}{{ x.no_such_method() }}
-  |                       ^^^^^^^^^^^^^^^^^^
+2 | from {{ outer('a') }}
+  |         ^^^^^^^^^^
   |
-  = note: in this call of `inner`
+  = note: in the macro `outer`
   |
  ::: macros/all.sql:5:6
   |
 5 |   {{ inner(x) }}
   |      --------
   |
-  = note: in this call of `outer`
+  = note: in the macro `inner`
   |
- ::: models/m.sql:2:9
+ ::: macros/all.sql:2:23
   |
-2 | from {{ outer('a') }}
-  |         ----------";
+2 |   {% set l = [1] %}{{ x.no_such_method() }}
+  |                       ------------------";
     let shown = project.text(model);
     let plain = |text: &str| {
         text.lines()
@@ -252,10 +252,10 @@ fn a_raised_error_is_shown_plainly() {
         .macros("{% macro f() %}{{ exceptions.raise_compiler_error('no such unit: ' ~ 'km') }}{% endmacro %}");
     let problem = fails(&project, "{{ f() }}");
     assert_eq!(problem.message, "no such unit: km");
-    assert_eq!(problem.span.unwrap().file, "macros/all.sql".into());
+    assert_eq!(problem.related[0].span.file, "macros/all.sql".into());
     assert_eq!(
-        problem.related[0].span,
-        crate::diagnostic::Span::new("models/m.sql", 3..6)
+        problem.span,
+        Some(crate::diagnostic::Span::new("models/m.sql", 3..6))
     );
 }
 
@@ -288,11 +288,12 @@ fn endless_recursion_is_an_error() {
         "{}",
         problem.message
     );
-    assert!(problem.related.len() < 20);
     assert_eq!(
-        problem.related.last().unwrap().span.file,
-        "models/m.sql".into()
+        problem.related.len(),
+        1,
+        "one call, however often it was made"
     );
+    assert_eq!(problem.span.unwrap().file, "models/m.sql".into());
 }
 
 #[test]

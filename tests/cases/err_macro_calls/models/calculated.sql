@@ -1,0 +1,1 @@
+select {{ how_many() + 1 }} as n

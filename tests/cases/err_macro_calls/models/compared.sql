@@ -1,0 +1,1 @@
+select {% if how_many() > 2 %}1{% else %}2{% endif %} as n

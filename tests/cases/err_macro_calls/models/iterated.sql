@@ -1,0 +1,1 @@
+select {{ each_region('plays') }}

@@ -1,0 +1,1 @@
+select {{ total('price') }} as price

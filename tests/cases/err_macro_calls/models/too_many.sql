@@ -1,0 +1,1 @@
+select {{ cents('price', 2, 3) }} as price

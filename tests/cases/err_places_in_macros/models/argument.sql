@@ -1,0 +1,3 @@
+select
+  {{ twice('playz') }} as share
+from {{ ref('users') }}

@@ -1,0 +1,4 @@
+{% call only('plays > 0') %}
+  select user_id, nme
+  from {{ ref('users') }}
+{% endcall %}

@@ -1,0 +1,2 @@
+select {{ clean(' nme ') }} as name
+from {{ ref('users') }}

@@ -1,0 +1,2 @@
+select {{ special('plays') }} as plays
+from {{ ref('users') }}

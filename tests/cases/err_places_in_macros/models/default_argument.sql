@@ -1,0 +1,2 @@
+select {{ share('plays') }} as share
+from {{ ref('users') }}

@@ -1,0 +1,2 @@
+select {{ part_of('plays') }} as share
+from {{ ref('users') }}

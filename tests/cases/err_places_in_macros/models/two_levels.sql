@@ -1,0 +1,4 @@
+select
+  user_id,
+  {{ twice('plays') }} as share
+from {{ ref('users') }}

@@ -1,0 +1,1 @@
+select '{{ this.identifer }}' as name

@@ -1,0 +1,1 @@
+select {{ listed(['a', 'b']) }}

@@ -1,0 +1,2 @@
+{% set all_settings = settings() %}
+select '{{ all_settings.unit }}' as unit

@@ -1,0 +1,2 @@
+{% set columns = ['a', 'b'] %}
+select {% for column in colums %}{{ column }}{% endfor %}
