@@ -3,6 +3,10 @@
 //! A compiled text is a function of the project, the variables, the as-of instant and the pinned
 //! tables, and of nothing else: same inputs, same bytes.
 
+mod tested;
+
+pub use tested::{overridden, tested};
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -78,10 +82,9 @@ pub fn render(
             }
             TestKind::Generic { .. } => generic(basis, node, test, queries),
         },
-        Node::Seed(_) | Node::Source(_) | Node::Exposure(_) => Err(Diagnostic::error(
-            Code::Unsupported,
-            format!("`{}` has no SQL", node.name()),
-        )),
+        Node::UnitTest(_) | Node::Seed(_) | Node::Source(_) | Node::Exposure(_) => Err(
+            Diagnostic::error(Code::Unsupported, format!("`{}` has no SQL", node.name())),
+        ),
     }
 }
 
@@ -221,6 +224,16 @@ fn setting(
     node: Option<&Node>,
     queries: Option<Arc<dyn Queries>>,
 ) -> (template::Scope, Arc<dyn Host>) {
+    let host = Resolved {
+        basis: basis.clone(),
+        node: node.map(|node| node.id().clone()),
+        queries,
+        incremental: None,
+    };
+    (scope(basis, node), Arc::new(host))
+}
+
+fn scope(basis: &Basis, node: Option<&Node>) -> template::Scope {
     let mut scope = basis.invocation.scope(true);
     scope.docs = basis.manifest.docs.clone();
     if let Some(node) = node {
@@ -228,12 +241,7 @@ fn setting(
         scope.this = node.relation().cloned();
         scope.package = node.common().package.clone();
     }
-    let host = Resolved {
-        basis: basis.clone(),
-        node: node.map(|node| node.id().clone()),
-        queries,
-    };
-    (scope, Arc::new(host))
+    scope
 }
 
 /// Answers templates from the resolved manifest and the pinned tables.
@@ -241,6 +249,8 @@ struct Resolved {
     basis: Basis,
     node: Option<NodeId>,
     queries: Option<Arc<dyn Queries>>,
+    /// What `is_incremental()` answers, where the tables do not say it.
+    incremental: Option<bool>,
 }
 
 impl Resolved {
@@ -316,9 +326,10 @@ impl Host for Resolved {
     }
 
     fn is_incremental(&self) -> bool {
-        self.node()
-            .and_then(Node::as_model)
-            .is_some_and(|model| is_incremental(&self.basis, model))
+        self.incremental.unwrap_or_else(|| {
+            let model = self.node().and_then(Node::as_model);
+            model.is_some_and(|model| is_incremental(&self.basis, model))
+        })
     }
 
     fn query(&self, sql: &str) -> Result<Answer, String> {

@@ -645,4 +645,48 @@ codes! {
     /// {{ config(materialized='materialized_view') }}     -- use 'table', or 'incremental' with a primary key
     /// ```
     Unsupported = "unsupported",
+
+    /// A unit test whose model gave other rows than those expected. Missing rows begin with `-`, unexpected
+    /// ones with `+`, and a cell that differs reads `expected → actual`. Correct the model, or the test where
+    /// the model is right.
+    ///
+    /// ```yaml
+    /// expect:
+    ///   rows:
+    ///     - {user_id: u1, level: heavy}     # only the columns that are named are compared
+    /// ```
+    UnitTestFailed = "unit-test-failed",
+    /// A unit test gives rows of an input that it cannot give. It is neither a `ref`, a `source` nor `this`, it
+    /// comes twice, it is `this` of a model that is not incremental, or its columns are not known. The model's
+    /// own SQL says what it reads.
+    ///
+    /// ```yaml
+    /// given:
+    ///   - {input: ref('users'), rows: []}
+    ///   - {input: "source('raw', 'events')", rows: []}
+    /// ```
+    InvalidInput = "invalid-input",
+    /// A unit test gives no rows of something that its model reads. Unit tests read no tables, so each input
+    /// is given, if without rows.
+    ///
+    /// ```yaml
+    /// given:
+    ///   - {input: ref('users'), rows: []}
+    /// ```
+    MissingInput = "missing-input",
+    /// Rows of a unit test that cannot be read: a line of CSV with too many values, text without a `format`,
+    /// a value that is not of its column's type.
+    ///
+    /// ```yaml
+    /// rows:
+    ///   - {day: 2024-09-01, at: 2024-09-01 06:30:00, tags: [a, b], is_new: true}
+    /// ```
+    InvalidRows = "invalid-rows",
+    /// A unit test names a fixture that is not there: a file under `tests/fixtures/`, named without its ending.
+    ///
+    /// ```yaml
+    /// given:
+    ///   - {input: ref('users'), fixture: two_users}     # tests/fixtures/two_users.csv, or .sql
+    /// ```
+    UnknownFixture = "unknown-fixture",
 }

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::graph::{self, Graph};
+pub use crate::manifest::instant;
 use crate::manifest::{self, Invocation, Manifest};
 use crate::project::{self, Choice, Files, Project, ProjectFile, Render, Target};
 use crate::template::{self, Calls, Dispatch, Host, MacroFile, Macros, Relation, Vars};
@@ -229,26 +230,6 @@ fn as_of(request: &Request, file: &ProjectFile) -> Result<DateTime<Utc>, Diagnos
         .at(written.span.clone())
         .help("write a date such as 2024-08-31, or an instant such as 2024-08-31T06:00:00Z")
     })
-}
-
-/// `2024-08-31`, `2024-08-31 06:00`, `2024-08-31T06:00:00` (UTC), or RFC 3339 with its offset.
-pub fn instant(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        return Some(date.and_time(NaiveTime::MIN).and_utc());
-    }
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Some(instant.to_utc());
-    }
-    let formats = [
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%dT%H:%M:%S%.f",
-    ];
-    formats
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        .map(|instant| instant.and_utc())
 }
 
 /// Renders the Jinja in YAML, and remembers which variables it read.

@@ -45,8 +45,8 @@ pub(super) async fn check(
         Node::Seed(seed) => source::of_seed(scope, &session, seed).await,
         Node::Model(model) => checking.model(model).await,
         Node::Test(_) | Node::Analysis(_) => checking.query().await,
-        // It is a name for what it reads.
-        Node::Exposure(_) => source::known(Arc::new(Schema::empty()), None),
+        // An exposure is a name for what it reads; the rows of a unit test are looked at when it runs.
+        Node::Exposure(_) | Node::UnitTest(_) => source::known(Arc::new(Schema::empty()), None),
     }
 }
 

@@ -15,10 +15,11 @@ pub use findings::{ExplainArgs, ExplainOutput, FindingsArgs, FindingsOutput};
 pub use maintenance::{
     CheckpointArgs, HistoryArgs, HistoryOutput, OptimizeArgs, RestoreArgs, VacuumArgs,
 };
-pub use selection::{FailuresArgs, IndirectSelection, RefreshArgs, SelectionArgs};
+pub use selection::{FailuresArgs, IndirectSelection, JunitArgs, RefreshArgs, SelectionArgs};
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -116,14 +117,21 @@ pub enum Command {
     /// Load the seeds: small tables kept as files in the project
     #[command(after_help = "Example:\n  refx seed --select content_types --full-refresh")]
     Seed(RunArgs),
-    /// Test the tables as they are
-    #[command(after_help = "Example:\n  refx test --select user_360 --store-failures")]
+    /// Test the tables as they are, and the models on given rows
+    #[command(after_help = "Examples:
+  refx test --select user_360 --store-failures
+  refx test --select test_type:unit --junit unit-tests.xml")]
     Test(TestArgs),
     /// Load seeds, make the tables and test them, each in its turn
     #[command(after_help = "Examples:
   refx build
   refx build --select +user_360 --fail-fast")]
     Build(BuildArgs),
+    /// Write a unit test of a model from real rows: those of its inputs, and what it makes of them
+    #[command(after_help = "Examples:
+  refx create-test user_360 --where \"user_id = 'u42'\"
+  refx create-test user_360 --where \"user_id in ('u1', 'u2')\" --output models/crm/crm.yml")]
+    CreateTest(CreateTestArgs),
     /// Call a macro of the project
     #[command(after_help = "Example:\n  refx run-operation grant_access --args '{role: analyst}'")]
     RunOperation(RunOperationArgs),
@@ -178,6 +186,7 @@ impl Command {
             Command::Seed(_) => "seed",
             Command::Test(_) => "test",
             Command::Build(_) => "build",
+            Command::CreateTest(_) => "create-test",
             Command::RunOperation(_) => "run-operation",
             Command::Vacuum(_) => "vacuum",
             Command::Optimize(_) => "optimize",
@@ -306,6 +315,8 @@ pub struct TestArgs {
     pub selection: SelectionArgs,
     #[command(flatten)]
     pub failures: FailuresArgs,
+    #[command(flatten)]
+    pub report: JunitArgs,
 }
 
 #[derive(Debug, Args)]
@@ -316,6 +327,27 @@ pub struct BuildArgs {
     pub refresh: RefreshArgs,
     #[command(flatten)]
     pub failures: FailuresArgs,
+    #[command(flatten)]
+    pub report: JunitArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CreateTestArgs {
+    /// The model to test
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// The rows to take of each input that has the columns
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: Option<String>,
+    /// The most rows to take of one input
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// The name of the test
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The properties file to add it to; printed where absent
+    #[arg(help_heading = "Output", short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -114,32 +114,17 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Plan(flags) => command::plan(report, &settings, &flags).await,
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,
         Command::Show(flags) => command::show(report, &settings, &flags).await,
+        Command::CreateTest(flags) => command::create_test(report, &settings, &flags).await,
         Command::RunOperation(flags) => command::operation(report, &settings, &flags).await,
         Command::Vacuum(flags) => command::vacuum(report, &settings, &flags).await,
         Command::Optimize(flags) => command::optimize(report, &settings, &flags).await,
         Command::Checkpoint(flags) => command::checkpoint(report, &settings, &flags).await,
         Command::History(flags) => command::history(report, &settings, &flags).await,
         Command::Restore(flags) => command::restore(report, &settings, &flags).await,
-        Command::Run(flags) => command::run(report, &settings, Work::Run, &flags.selection).await,
-        Command::Seed(flags) => command::run(report, &settings, Work::Seed, &flags.selection).await,
-        Command::Test(flags) => {
-            command::run(
-                report,
-                &settings,
-                Work::Test(flags.failures),
-                &flags.selection,
-            )
-            .await
-        }
-        Command::Build(flags) => {
-            command::run(
-                report,
-                &settings,
-                Work::Build(flags.failures),
-                &flags.selection,
-            )
-            .await
-        }
+        Command::Run(flags) => command::run(report, &settings, Work::Run(&flags)).await,
+        Command::Seed(flags) => command::run(report, &settings, Work::Seed(&flags)).await,
+        Command::Test(flags) => command::run(report, &settings, Work::Test(&flags)).await,
+        Command::Build(flags) => command::run(report, &settings, Work::Build(&flags)).await,
     };
     match result {
         Ok(exit) => exit,

@@ -266,6 +266,7 @@ impl<'a> Opened<'a> {
             basis,
             engine,
             tables: Arc::new(tables),
+            shapes: Arc::default(),
             root: self.settings.root.clone(),
             rules: Rules {
                 threads,
@@ -408,6 +409,12 @@ impl<'a> Opened<'a> {
             Node::Test(test) if !common.path.ends_with(".sql") => root
                 .join(&*common.path)
                 .join(format!("{}.sql", test.relation.identifier)),
+            // Two models may have unit tests of one name.
+            Node::UnitTest(_) => {
+                let parts = &common.fqn[common.fqn.len().saturating_sub(2)..];
+                root.join(&*common.path)
+                    .join(format!("{}.sql", parts.join(".")))
+            }
             _ => root.join(&*common.path),
         }
     }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(test)]
-use deltalake::logstore::object_store::ObjectStore;
-use deltalake::logstore::object_store::ObjectStoreScheme;
+use deltalake::logstore::object_store::memory::InMemory;
+use deltalake::logstore::object_store::{ObjectStore, ObjectStoreScheme};
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use url::Url;
 
@@ -18,23 +17,19 @@ use super::branch::Branch;
 pub struct Location {
     url: Url,
     options: BTreeMap<String, String>,
-    /// What a test puts in the place of the store.
-    #[cfg(test)]
+    /// The store, where the URL does not say it.
     below: Option<Below>,
 }
 
-#[cfg(test)]
 #[derive(Clone, Debug)]
 struct Below(Arc<dyn ObjectStore>);
 
-#[cfg(test)]
 impl PartialEq for Below {
     fn eq(&self, other: &Below) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-#[cfg(test)]
 impl Eq for Below {}
 
 impl Location {
@@ -54,9 +49,15 @@ impl Location {
         Ok(Location {
             url,
             options,
-            #[cfg(test)]
             below: None,
         })
+    }
+
+    /// A table that lives as long as the value and its clones: in memory.
+    pub fn in_memory(name: &str) -> Result<Location, Error> {
+        let location = Location::new(&format!("memory:///{name}/"), BTreeMap::new())?;
+        let below = Some(Below(Arc::new(InMemory::new())));
+        Ok(Location { below, ..location })
     }
 
     /// The same place in another store, whose root is that of the file system.
@@ -110,7 +111,6 @@ impl Location {
         let builder = DeltaTableBuilder::from_url(self.url.clone())
             .map_err(|error| Error::from_delta(error, self))?
             .with_storage_options(self.options.clone().into_iter().collect());
-        #[cfg(test)]
         if let Some(Below(store)) = &self.below {
             return Ok(builder.with_storage_backend(Arc::clone(store), self.url.clone()));
         }

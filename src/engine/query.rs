@@ -1,5 +1,6 @@
 //! Planned queries and the ways to run them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -74,6 +75,32 @@ impl Plan {
             })
         });
         found
+    }
+
+    /// The columns that the query needs of a table that it reads, in the table's order.
+    pub fn columns_read(&self, name: &Name) -> Result<Vec<String>, Error> {
+        let wanted = super::session::reference(name);
+        let optimized = self.state.optimize(&self.logical)?;
+        let mut whole = Vec::new();
+        let mut found = BTreeSet::new();
+        optimized.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && scan.table_name.resolved_eq(&wanted)
+            {
+                whole = scan
+                    .source
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect();
+                let columns = scan.projected_schema.fields().iter();
+                found.extend(columns.map(|field| field.name().clone()));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        whole.retain(|name| found.contains(name));
+        Ok(whole)
     }
 
     pub fn schema(&self) -> SchemaRef {

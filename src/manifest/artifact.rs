@@ -52,7 +52,7 @@ pub struct Artifact<'a> {
     group_map: Neighbours<'a>,
     saved_queries: Empty,
     semantic_models: Empty,
-    unit_tests: Empty,
+    unit_tests: Entries<'a>,
 }
 
 /// What dbt has and refx does not.
@@ -97,6 +97,7 @@ enum Entry {
     Model(Box<ModelEntry>),
     Seed(Box<SeedEntry>),
     Test(Box<TestEntry>),
+    UnitTest(Box<UnitTestEntry>),
     Analysis(Box<Query>),
     Source(Box<SourceEntry>),
     Exposure(Box<ExposureEntry>),
@@ -193,6 +194,39 @@ struct GenericEntry {
 }
 
 #[derive(Debug, Serialize)]
+struct UnitTestEntry {
+    model: String,
+    given: Vec<FixtureEntry>,
+    expect: FixtureEntry,
+    name: String,
+    resource_type: &'static str,
+    package_name: Arc<str>,
+    path: String,
+    original_file_path: Arc<str>,
+    unique_id: String,
+    fqn: Vec<String>,
+    description: String,
+    overrides: Value,
+    depends_on: DependsOn,
+    config: Map<String, Value>,
+    checksum: String,
+    schema: Option<String>,
+    created_at: f64,
+    versions: Option<Value>,
+    version: Option<String>,
+}
+
+/// Rows of a unit test. The schema has no room for the expected table.
+#[derive(Debug, Serialize)]
+struct FixtureEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<String>,
+    rows: Option<Value>,
+    format: &'static str,
+    fixture: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
 struct SourceEntry {
     #[serde(flatten)]
     named: Named,
@@ -273,7 +307,12 @@ pub fn artifact<'a>(
     let (parent_map, child_map) = neighbours(manifest);
     Artifact {
         metadata: scribe.metadata(),
-        nodes: entries(|node| !matches!(node, Node::Source(_) | Node::Exposure(_))),
+        nodes: entries(|node| {
+            !matches!(
+                node,
+                Node::Source(_) | Node::Exposure(_) | Node::UnitTest(_)
+            )
+        }),
         sources: entries(|node| matches!(node, Node::Source(_))),
         macros: macros
             .into_iter()
@@ -299,7 +338,7 @@ pub fn artifact<'a>(
         group_map: group_map(manifest),
         saved_queries: Empty::new(),
         semantic_models: Empty::new(),
-        unit_tests: Empty::new(),
+        unit_tests: entries(|node| matches!(node, Node::UnitTest(_))),
     }
 }
 

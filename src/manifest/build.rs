@@ -60,7 +60,6 @@ pub fn build(
     drafts.extend(builder.files());
     drafts.extend(builder.exposures());
     drafts.extend(builder.generic_tests(&drafts));
-    builder.unit_tests();
     builder.python_models();
     builder.unused_settings(&drafts);
     builder.unused_vars(&drafts, read);
@@ -70,6 +69,7 @@ pub fn build(
         builder.place(&mut manifest, draft, &mut calls);
     }
     builder.resolve(&mut manifest, &calls);
+    builder.unit_tests(&mut manifest);
     builder.same_location(&manifest);
     (manifest, builder.diagnostics)
 }
@@ -207,7 +207,7 @@ impl<'a> Builder<'a> {
                 let key = (source.source_name.clone(), name);
                 manifest.sources.insert(key, id.clone());
             }
-            Node::Test(_) | Node::Exposure(_) | Node::Analysis(_) => {}
+            Node::Test(_) | Node::UnitTest(_) | Node::Exposure(_) | Node::Analysis(_) => {}
         }
         calls.insert(id.clone(), draft.calls);
         manifest.nodes.insert(id, draft.node);

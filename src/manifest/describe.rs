@@ -9,6 +9,7 @@ pub fn graph(manifest: &Manifest) -> Value {
     let mut graph = json!({ "nodes": {}, "sources": {}, "exposures": {}, "groups": {} });
     for (id, node) in &manifest.nodes {
         let kind = match node {
+            Node::UnitTest(_) => continue,
             Node::Source(_) => "sources",
             Node::Exposure(_) => "exposures",
             Node::Model(_) | Node::Seed(_) | Node::Test(_) | Node::Analysis(_) => "nodes",

@@ -25,6 +25,17 @@ pub(super) fn of(node: &Node, macros: &Macros) -> String {
                 ..
             } => text.push_str(&format!("{macro_id}{arguments:?}{column:?}")),
         },
+        Node::UnitTest(test) => {
+            for given in &test.given {
+                let rows = given.rows.to_json();
+                text.push_str(&format!("{:?}{rows}", given.input));
+            }
+            for rows in [&test.expect.rows, &test.expect.table] {
+                let rows = rows.as_ref().map(super::Rows::to_json);
+                text.push_str(&format!("{rows:?}"));
+            }
+            text.push_str(&format!("{:?}", test.overrides));
+        }
         Node::Seed(_) | Node::Source(_) | Node::Exposure(_) => {}
     }
     text.push('\0');

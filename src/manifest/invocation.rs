@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use serde_json::Value;
 
 use crate::template::{Relation, Scope, Undefined, Vars};
@@ -52,4 +52,24 @@ impl Invocation {
     pub fn relation(&self, identifier: &str) -> Relation {
         Relation::table(&*self.schema, identifier)
     }
+}
+
+/// `2024-08-31`, `2024-08-31 06:00`, `2024-08-31T06:00:00` (UTC), or RFC 3339 with its offset.
+pub fn instant(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return Some(date.and_time(NaiveTime::MIN).and_utc());
+    }
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Some(instant.to_utc());
+    }
+    let formats = [
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%dT%H:%M:%S%.f",
+    ];
+    formats
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+        .map(|instant| instant.and_utc())
 }

@@ -50,25 +50,6 @@ impl Builder<'_> {
         names
     }
 
-    /// Warns of unit tests.
-    pub(super) fn unit_tests(&mut self) {
-        let mut tests = self
-            .project
-            .properties
-            .iter()
-            .flat_map(|file| &file.unit_tests);
-        let Some(first) = tests.next() else { return };
-        let message = match 1 + tests.count() {
-            1 => "1 unit test is not run".to_string(),
-            count => format!("{count} unit tests are not run"),
-        };
-        self.diagnostics.push(
-            Diagnostic::warning(Code::Unsupported, message)
-                .at(first.get("name").unwrap_or(first).span.clone())
-                .note("refx does not run unit tests yet; data tests run"),
-        );
-    }
-
     /// Refuses models in Python: what reads them could not run either.
     pub(super) fn python_models(&mut self) {
         for path in &self.project.python_models {

@@ -21,6 +21,7 @@ mod node;
 mod outside;
 mod resolve;
 mod settings;
+mod unit;
 mod unused;
 
 pub mod artifact;
@@ -28,12 +29,13 @@ pub mod artifact;
 pub use build::build;
 pub use describe::{describe, graph};
 pub use generic::is_expression;
-pub use invocation::Invocation;
+pub use invocation::{Invocation, instant};
 pub use node::{
     Access, Analysis, Common, Exposure, Materialization, Model, Node, NodeId, ResourceType, Seed,
     Source, Strategy, Test, TestKind,
 };
 pub use resolve::Found;
+pub use unit::{Content, Expect, Given, Grid, Input, Overrides, Rows, UnitTest, reference};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a project is made of: models, seeds, tests, sources, exposures, analyses.
+//! What a project is made of: models, seeds, tests, unit tests, sources, exposures, analyses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +10,8 @@ use crate::diagnostic::Span;
 use crate::project::config::{ModelConfig, SeedConfig, TestConfig};
 use crate::project::{ColumnProperties, Constraint, Place, SourceTable};
 use crate::template::Relation;
+
+use super::UnitTest;
 
 /// dbt's unique id of a node: `model.user_reference.user_360`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,16 +44,23 @@ pub enum ResourceType {
     Model,
     Seed,
     Test,
+    UnitTest,
     Source,
     Exposure,
     Analysis,
 }
 
 impl ResourceType {
-    pub const ALL: [ResourceType; 6] = [
+    /// Whether it is about another node: a data test or a unit test.
+    pub fn is_test(self) -> bool {
+        matches!(self, ResourceType::Test | ResourceType::UnitTest)
+    }
+
+    pub const ALL: [ResourceType; 7] = [
         ResourceType::Model,
         ResourceType::Seed,
         ResourceType::Test,
+        ResourceType::UnitTest,
         ResourceType::Source,
         ResourceType::Exposure,
         ResourceType::Analysis,
@@ -63,6 +72,7 @@ impl ResourceType {
             ResourceType::Model => "model",
             ResourceType::Seed => "seed",
             ResourceType::Test => "test",
+            ResourceType::UnitTest => "unit_test",
             ResourceType::Source => "source",
             ResourceType::Exposure => "exposure",
             ResourceType::Analysis => "analysis",
@@ -76,6 +86,7 @@ pub enum Node {
     Model(Model),
     Seed(Seed),
     Test(Test),
+    UnitTest(UnitTest),
     Source(Source),
     Exposure(Exposure),
     Analysis(Analysis),
@@ -268,6 +279,7 @@ impl Node {
             Node::Model(model) => &model.common,
             Node::Seed(seed) => &seed.common,
             Node::Test(test) => &test.common,
+            Node::UnitTest(test) => &test.common,
             Node::Source(source) => &source.common,
             Node::Exposure(exposure) => &exposure.common,
             Node::Analysis(analysis) => &analysis.common,
@@ -279,6 +291,7 @@ impl Node {
             Node::Model(model) => &mut model.common,
             Node::Seed(seed) => &mut seed.common,
             Node::Test(test) => &mut test.common,
+            Node::UnitTest(test) => &mut test.common,
             Node::Source(source) => &mut source.common,
             Node::Exposure(exposure) => &mut exposure.common,
             Node::Analysis(analysis) => &mut analysis.common,
@@ -298,6 +311,7 @@ impl Node {
             Node::Model(_) => ResourceType::Model,
             Node::Seed(_) => ResourceType::Seed,
             Node::Test(_) => ResourceType::Test,
+            Node::UnitTest(_) => ResourceType::UnitTest,
             Node::Source(_) => ResourceType::Source,
             Node::Exposure(_) => ResourceType::Exposure,
             Node::Analysis(_) => ResourceType::Analysis,
@@ -310,13 +324,20 @@ impl Node {
             Node::Model(model) => Some(&model.relation),
             Node::Seed(seed) => Some(&seed.relation),
             Node::Source(source) => Some(&source.relation),
-            Node::Test(_) | Node::Exposure(_) | Node::Analysis(_) => None,
+            Node::Test(_) | Node::UnitTest(_) | Node::Exposure(_) | Node::Analysis(_) => None,
         }
     }
 
     pub fn as_model(&self) -> Option<&Model> {
         match self {
             Node::Model(model) => Some(model),
+            _ => None,
+        }
+    }
+
+    pub fn as_unit_test(&self) -> Option<&UnitTest> {
+        match self {
+            Node::UnitTest(test) => Some(test),
             _ => None,
         }
     }

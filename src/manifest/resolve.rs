@@ -146,6 +146,20 @@ pub(super) fn unknown_ref(manifest: &Manifest, name: &str) -> Diagnostic {
     }
 }
 
+/// As [`unknown_ref`], where only models are meant.
+pub(super) fn unknown_model(manifest: &Manifest, name: &str) -> Diagnostic {
+    let models = manifest
+        .nodes
+        .values()
+        .filter(|node| node.as_model().is_some());
+    let diagnostic = Diagnostic::error(Code::UnknownRef, format!("no model named `{name}`"))
+        .did_you_mean(name, models.map(Node::name));
+    match diagnostic.help {
+        Some(_) => diagnostic,
+        None => diagnostic.help("name the model by its file, without the ending"),
+    }
+}
+
 pub(super) fn unknown_source(manifest: &Manifest, source: &str, table: &str) -> Diagnostic {
     let tables: Vec<&str> = manifest
         .source_names()

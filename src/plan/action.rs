@@ -24,6 +24,8 @@ pub enum Action {
     /// Load a seed's file.
     Seed,
     Test,
+    /// Hold a model's query against rows that are expected.
+    UnitTest,
 }
 
 impl Action {
@@ -39,7 +41,13 @@ impl Action {
             Action::InsertOverwrite => "insert overwrite",
             Action::Seed => "seed",
             Action::Test => "test",
+            Action::UnitTest => "unit test",
         }
+    }
+
+    /// Whether the step is about another node, and makes nothing.
+    pub fn is_test(&self) -> bool {
+        matches!(self, Action::Test | Action::UnitTest)
     }
 
     /// Whether rows join those that are there.
@@ -75,6 +83,7 @@ pub(super) fn decide(node: &Node, facts: Option<&Facts>, options: Options) -> (A
                 TestKind::Singular { .. } => "singular test".to_string(),
             },
         ),
+        Node::UnitTest(_) => (Action::UnitTest, "given rows, no tables".to_string()),
         Node::Source(_) | Node::Exposure(_) | Node::Analysis(_) => {
             unreachable!("plan::build keeps only nodes that have a step")
         }

@@ -52,7 +52,12 @@ pub fn build(
         .iter()
         .filter(|id| nodes.contains(id))
         .filter_map(|id| manifest.get(id))
-        .filter(|node| matches!(node, Node::Model(_) | Node::Seed(_) | Node::Test(_)))
+        .filter(|node| {
+            matches!(
+                node,
+                Node::Model(_) | Node::Seed(_) | Node::Test(_) | Node::UnitTest(_)
+            )
+        })
         .collect();
     let waits = order::waits(manifest, graph, &planned);
     let steps = planned

@@ -15,6 +15,8 @@ pub(super) struct Waits {
 
 /// For each planned node, the indexes of the planned nodes that it waits for.
 ///
+/// A unit test reads no table and waits for nothing; its model waits for it.
+///
 /// A node waits for the nearest planned nodes above it, through those that are not planned. A model
 /// also waits for the tests of what it reads, as in dbt's `build`: a test counts once everything
 /// that the test reads is above the model.
@@ -44,6 +46,9 @@ pub(super) fn waits(manifest: &Manifest, graph: &Graph, planned: &[&Node]) -> Ve
             }
         }
         if let Some(&at) = index.get(id) {
+            if node.as_unit_test().is_some() {
+                continue;
+            }
             for &parent in &above {
                 below.entry(planned[parent].id()).or_default().push(at);
             }
@@ -54,11 +59,16 @@ pub(super) fn waits(manifest: &Manifest, graph: &Graph, planned: &[&Node]) -> Ve
     }
 
     for (at, node) in planned.iter().enumerate() {
+        if let Some(test) = node.as_unit_test()
+            && let Some(&model) = index.get(&test.model)
+        {
+            waits[model].insert(at);
+        }
         if node.as_test().is_none() {
             continue;
         }
         for reader in readers_of_all(graph, &index, &below, node) {
-            if planned[reader].as_test().is_none() {
+            if !planned[reader].resource_type().is_test() {
                 waits[reader].insert(at);
             }
         }

@@ -29,10 +29,11 @@ pub mod yaml;
 pub use file::{Dialect, Dispatch, ProjectFile, project_file};
 pub use profile::{Choice, target};
 pub use properties::{
-    ColumnConfig, ColumnProperties, Constraint, ConstraintKind, ExposureProperties, Format,
-    GroupProperties, InheritedColumns, MacroArgument, MacroProperties, ModelProperties,
-    ModelVersion, Place, Properties, ReaderOptions, SingularTestProperties, SourceProperties,
-    SourceTable, TEST_SETTINGS, TestSpec, VersionColumns,
+    ColumnConfig, ColumnProperties, Constraint, ConstraintKind, ExpectProperties, ExpectedTable,
+    ExposureProperties, Format, GivenProperties, GroupProperties, InheritedColumns, MacroArgument,
+    MacroProperties, ModelProperties, ModelVersion, Overrides, Place, Properties, ReaderOptions,
+    RowFormat, SingularTestProperties, SourceProperties, SourceTable, TEST_SETTINGS, TestSpec,
+    TestedVersions, UnitTestConfig, UnitTestProperties, VersionColumns,
 };
 pub use read::{DataFile, Files, from_texts, read};
 pub use schema::{properties_schema, schema};
@@ -60,6 +61,8 @@ pub struct Project {
     /// Paths of models in Python, which refx does not run.
     pub python_models: Vec<Arc<str>>,
     pub seeds: Vec<SeedFile>,
+    /// Rows of unit tests: the `*.csv` and `*.sql` in the folder `fixtures` of the test paths.
+    pub fixtures: Vec<TextFile>,
     /// Files of `{% docs %}` blocks.
     pub docs: Vec<TextFile>,
     pub properties: Vec<Properties>,
@@ -142,6 +145,7 @@ pub fn parse(
         snapshots: sorted.snapshots,
         python_models: sorted.python_models,
         seeds: sorted.seeds,
+        fixtures: sorted.fixtures,
         docs: sorted.docs,
         properties,
         selectors,

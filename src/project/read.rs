@@ -47,7 +47,9 @@ impl Files {
     /// Puts a text in place of a file's own, as an editor does with a buffer that is not saved.
     pub fn insert(&mut self, path: impl Into<Arc<str>>, text: impl Into<Arc<str>>) {
         let (path, text) = (path.into(), text.into());
-        if is_data(&path) {
+        // A buffer of a fixture takes the place of a text.
+        let is_text = self.texts.contains_key(&path) || path.starts_with("tests/fixtures/");
+        if is_data(&path) && !is_text {
             let size = text.len() as u64;
             let modified = None;
             self.data.insert(path, DataFile { size, modified });
@@ -91,6 +93,9 @@ const FOLDERS: [(&str, &[&str]); 7] = [
     ("docs-paths", &[]),
 ];
 
+/// The folder below a test path that holds rows of unit tests. Its CSV files are read as text.
+pub(super) const FIXTURES: &str = "fixtures";
+
 /// Reads the files of the project at a root. A file that cannot be read is told, and the others are
 /// read all the same.
 ///
@@ -101,6 +106,7 @@ pub fn read(root: &Path) -> (Files, Vec<Diagnostic>) {
         root: root.to_owned(),
         real_root: fs::canonicalize(root).unwrap_or_else(|_| root.to_owned()),
         files: Files::default(),
+        fixtures: Vec::new(),
         seen: BTreeSet::new(),
         diagnostics: Vec::new(),
     };
@@ -114,6 +120,9 @@ pub fn read(root: &Path) -> (Files, Vec<Diagnostic>) {
     let settings = document(&reading.files).ok().map(|(_, _, node)| node);
     let folders = folders(settings.as_ref());
     let skipped = skipped(settings.as_ref(), &folders);
+    let tests = paths(settings.as_ref(), "test-paths").unwrap_or_else(|| vec!["tests".to_owned()]);
+    let fixtures = tests.iter().map(|folder| format!("{folder}/{FIXTURES}"));
+    reading.fixtures = fixtures.collect();
     for folder in outermost(&folders) {
         reading.folder(folder, &skipped);
     }
@@ -186,6 +195,8 @@ struct Reading {
     /// The root with its links resolved.
     real_root: PathBuf,
     files: Files,
+    /// The folders of fixtures.
+    fixtures: Vec<String>,
     /// Folders reached by a link, so that none is read twice.
     seen: BTreeSet<PathBuf>,
     diagnostics: Vec<Diagnostic>,
@@ -259,6 +270,9 @@ impl Reading {
             return;
         }
         match ending(&path) {
+            "csv" if self.fixtures.iter().any(|folder| within(&path, folder)) => {
+                self.file(entry.path(), path);
+            }
             "sql" | "yml" | "yaml" | "md" | "py" => self.file(entry.path(), path),
             "csv" | "parquet" => match entry.metadata() {
                 Ok(metadata) => {

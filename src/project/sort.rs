@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::file::clean_path;
-use super::read::within;
+use super::read::{FIXTURES, within};
 use super::yaml::{Many, Spanned};
 use super::{Files, ProjectFile, SeedFile, SqlFile, TextFile};
 
@@ -17,6 +17,7 @@ pub struct Sorted {
     pub snapshots: Vec<SqlFile>,
     pub python_models: Vec<Arc<str>>,
     pub seeds: Vec<SeedFile>,
+    pub fixtures: Vec<TextFile>,
     pub docs: Vec<TextFile>,
     pub properties: Vec<TextFile>,
 }
@@ -47,6 +48,10 @@ pub fn sort(files: &Files, project: &ProjectFile) -> Sorted {
             path: path.clone(),
             text: text.clone(),
         };
+        if is_fixture(&bases, path) {
+            sorted.fixtures.push(text_file());
+            continue;
+        }
         match (path.rsplit_once('.'), base) {
             (Some((_, "md")), base) => {
                 let documented = docs_paths.iter().any(|folder| within(path, folder));
@@ -100,6 +105,13 @@ pub fn sort(files: &Files, project: &ProjectFile) -> Sorted {
         }
     }
     sorted
+}
+
+/// Whether a file holds rows of unit tests.
+fn is_fixture(bases: &[Base], path: &str) -> bool {
+    let below = |base: &Base| within(path, &format!("{}/{FIXTURES}", base.path));
+    let mut tests = bases.iter().filter(|base| base.kind == Kind::Tests);
+    matches!(path.rsplit_once('.'), Some((_, "csv" | "sql"))) && tests.any(below)
 }
 
 /// YAML files at the root that are no properties files.

@@ -105,7 +105,7 @@ impl Inputs {
                     }
                 }
                 Node::Source(source) => self.source(session, source).await,
-                Node::Test(_) | Node::Exposure(_) | Node::Analysis(_) => Ok(()),
+                Node::Test(_) | Node::UnitTest(_) | Node::Exposure(_) | Node::Analysis(_) => Ok(()),
             }
         }
         .boxed()

@@ -16,6 +16,7 @@ pub mod results;
 mod schedule;
 mod seed;
 mod step;
+mod unit;
 mod verdict;
 mod writing;
 
@@ -25,6 +26,7 @@ pub use interrupt::Interrupt;
 pub use model::foresee;
 pub use pinned::{Tables, inspect};
 pub use queries::Live;
+pub use unit::{Ask, Shapes, create};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,6 +51,8 @@ pub struct Job {
     pub basis: Basis,
     pub engine: Engine,
     pub tables: Arc<Tables>,
+    /// The columns of what unit tests are given.
+    pub shapes: Arc<Shapes>,
     /// The project's folder: paths in properties are relative to it.
     pub root: PathBuf,
     pub rules: Rules,

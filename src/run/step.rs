@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::audit::Tests;
 use super::{
-    Inputs, Job, Outcome, RowCounts, SkipReason, StepInfo, StepResult, model, seed, verdict,
+    Inputs, Job, Outcome, RowCounts, SkipReason, StepInfo, StepResult, model, seed, unit, verdict,
 };
 use crate::compile::Compiled;
 use crate::delta;
@@ -87,6 +87,7 @@ pub(super) async fn run(job: &Arc<Job>, step: &Step, audits: Vec<Step>) -> Done 
             Node::Model(model) => model::run(&work, model).await,
             Node::Seed(seed) => seed::run(&work, seed).await,
             Node::Test(test) => verdict::of(&work, test).await,
+            Node::UnitTest(test) => unit::of(&work, test).await,
             Node::Source(_) | Node::Exposure(_) | Node::Analysis(_) => Err(Diagnostic::error(
                 Code::Unsupported,
                 format!("`{}` has nothing to run", node.name()),

@@ -110,7 +110,9 @@ pub(super) fn action(job: &Job, step: &Step, model: &Model) -> Option<delta::Act
         (planned, _) => planned,
     };
     match (planned, key) {
-        (Action::View | Action::Ephemeral | Action::Seed | Action::Test, _) => None,
+        (Action::View | Action::Ephemeral | Action::Seed | Action::Test | Action::UnitTest, _) => {
+            None
+        }
         (Action::Create | Action::Replace, key) => Some(delta::Action::Overwrite { key }),
         (Action::Append, key) => Some(delta::Action::Append { key }),
         (Action::InsertOverwrite, key) => Some(delta::Action::InsertOverwrite { key }),

@@ -61,14 +61,22 @@ pub fn matches(method: &Method, node: &Node, manifest: &Manifest, state: &State)
         }
         Method::Config { keys, value } => holds(node, keys, value),
         Method::ResourceType(kind) => node.resource_type() == *kind,
-        Method::TestName(value) => match node.as_test().map(|test| &test.kind) {
-            Some(TestKind::Generic { name, .. }) => value.matches(name),
+        Method::TestName(value) => match node {
+            Node::Test(test) => match &test.kind {
+                TestKind::Generic { name, .. } => value.matches(name),
+                TestKind::Singular { .. } => false,
+            },
+            Node::UnitTest(_) => value.matches(&common.name),
             _ => false,
         },
-        Method::TestType(kind) => match node.as_test().map(|test| &test.kind) {
-            Some(TestKind::Generic { .. }) => *kind != TestType::Singular,
-            Some(TestKind::Singular { .. }) => *kind != TestType::Generic,
-            None => false,
+        Method::UnitTest(value) => matches!(node, Node::UnitTest(_)) && value.matches(&common.name),
+        Method::TestType(kind) => match node {
+            Node::Test(test) => match &test.kind {
+                TestKind::Generic { .. } => matches!(kind, TestType::Generic | TestType::Data),
+                TestKind::Singular { .. } => matches!(kind, TestType::Singular | TestType::Data),
+            },
+            Node::UnitTest(_) => *kind == TestType::Unit,
+            _ => false,
         },
         Method::State(check) => state.holds(*check, node.id()),
         Method::Result(value) => state

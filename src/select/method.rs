@@ -37,6 +37,7 @@ pub enum Method {
     },
     ResourceType(ResourceType),
     TestName(Value),
+    UnitTest(Value),
     TestType(TestType),
     State(StateCheck),
     /// The status that the node had in the last run.
@@ -77,6 +78,7 @@ pub enum TestType {
     Generic,
     Singular,
     Data,
+    Unit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +120,7 @@ pub const NAMES: [&str; 25] = [
     "resource_type",
     "test_name",
     "test_type",
+    "unit_test",
     "state",
     "result",
     "version",
@@ -126,17 +129,15 @@ pub const NAMES: [&str; 25] = [
     "metric",
     "semantic_model",
     "saved_query",
-    "unit_test",
     "function",
 ];
 
 /// Resource types that dbt has and refx does not.
-const LACKING_TYPES: [&str; 7] = [
+const LACKING_TYPES: [&str; 6] = [
     "snapshot",
     "metric",
     "semantic_model",
     "saved_query",
-    "unit_test",
     "function",
     "operation",
 ];
@@ -167,7 +168,6 @@ impl Method {
             "config" => config(arguments, value)?,
             "resource_type" => resource_type(value)?,
             "test_name" => Method::TestName(own()),
-            "test_type" if value == "unit" => lacking("test_type", "unit tests"),
             "test_type" => Method::TestType(one_of(method, value, &TEST_TYPES)?),
             "state" => Method::State(one_of(method, value, &STATE_CHECKS)?),
             "result" => Method::Result(own()),
@@ -177,13 +177,13 @@ impl Method {
             "metric" => lacking("metric", "metrics"),
             "semantic_model" => lacking("semantic_model", "semantic models"),
             "saved_query" => lacking("saved_query", "saved queries"),
-            "unit_test" => lacking("unit_test", "unit tests"),
+            "unit_test" => Method::UnitTest(own()),
             "function" => lacking("function", "functions as nodes"),
             unknown => {
                 let diagnostic = invalid(format!("no selector method is named `{unknown}`"));
                 return Err(match crate::diagnostic::closest(unknown, NAMES) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}:{value}`?")),
-                    None => diagnostic.help(format!("the methods are {}", NAMES[..19].join(", "))),
+                    None => diagnostic.help(format!("the methods are {}", NAMES[..20].join(", "))),
                 });
             }
         })
@@ -222,6 +222,7 @@ impl Method {
             Method::Config { keys, .. } => return format!("config.{}", keys.join(".")),
             Method::ResourceType(_) => "resource_type",
             Method::TestName(_) => "test_name",
+            Method::UnitTest(_) => "unit_test",
             Method::TestType(_) => "test_type",
             Method::State(_) => "state",
             Method::Result(_) => "result",
@@ -239,11 +240,12 @@ const ACCESS: [(&str, Access); 3] = [
     ("public", Access::Public),
 ];
 
-const TEST_TYPES: [(&str, TestType); 4] = [
+const TEST_TYPES: [(&str, TestType); 5] = [
     ("generic", TestType::Generic),
     ("schema", TestType::Generic),
     ("singular", TestType::Singular),
     ("data", TestType::Data),
+    ("unit", TestType::Unit),
 ];
 
 const STATE_CHECKS: [(&str, StateCheck); 10] = [

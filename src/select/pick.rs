@@ -271,7 +271,10 @@ fn tests_of(scope: &Scope, nodes: &NodeSet) -> NodeSet {
     let Scope {
         manifest, graph, ..
     } = scope;
-    let is_test = |id: &NodeId| matches!(manifest.get(id), Some(Node::Test(_)));
+    let is_test = |id: &NodeId| {
+        let node = manifest.get(id);
+        node.is_some_and(|node| node.resource_type().is_test())
+    };
     nodes
         .iter()
         .flat_map(|id| graph.children(id))

@@ -89,7 +89,7 @@ impl Snapshot {
     /// empty on both sides.
     pub fn of(artifact: &Value) -> Snapshot {
         let macros = artifact.get("macros").and_then(Value::as_object);
-        let nodes = ["nodes", "sources", "exposures"]
+        let nodes = ["nodes", "sources", "exposures", "unit_tests"]
             .into_iter()
             .filter_map(|section| artifact.get(section)?.as_object())
             .flatten()

@@ -68,6 +68,7 @@ fn nearest(method: &Method, scope: &Scope) -> Option<String> {
         | Method::File(value)
         | Method::Package(value)
         | Method::TestName(value)
+        | Method::UnitTest(value)
         | Method::Config { value, .. } => &value.text,
         Method::Source { text, .. } | Method::Exposure { text, .. } | Method::Path(_, text) => text,
         // These take one of a few words, and an unknown one never gets here; or they speak of an
@@ -100,6 +101,7 @@ fn nearest_name(written: &str, scope: &Scope) -> Option<String> {
         Method::parse("group", written),
         Method::parse("owner", written),
         Method::parse("path", written),
+        Method::parse("unit_test", written),
         Method::parse("test_name", written),
     ];
     let others = others.into_iter().filter_map(Result::ok);
@@ -129,7 +131,7 @@ fn names(manifest: &Manifest) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for node in manifest.nodes.values() {
         // The names of generic tests are long and made up: nobody means one by a slip.
-        if matches!(node, Node::Source(_) | Node::Test(_)) {
+        if matches!(node, Node::Source(_) | Node::Test(_) | Node::UnitTest(_)) {
             continue;
         }
         let fqn = &node.common().fqn;
@@ -183,6 +185,11 @@ fn values(method: &Method, manifest: &Manifest) -> BTreeSet<String> {
                 if let Some(TestKind::Generic { name, .. }) = node.as_test().map(|test| &test.kind)
                 {
                     values.insert(name.clone());
+                }
+            }
+            Method::UnitTest(_) => {
+                if let Node::UnitTest(_) = node {
+                    values.insert(common.name.clone());
                 }
             }
             Method::Config { keys, .. } => match setting(node, keys) {

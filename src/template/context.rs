@@ -1,5 +1,6 @@
 //! The names of a render as minijinja's context, and refx's hooks among them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,6 +39,11 @@ impl Render {
     pub(super) fn lookup(self: &Arc<Self>, name: &str) -> Option<Value> {
         if let Some((_, value)) = self.extra.iter().find(|(known, _)| known == name) {
             return Some(value.clone());
+        }
+        if !self.scope.overrides.is_empty()
+            && let Some(value) = overridden(self, name)
+        {
+            return Some(value);
         }
         let scope = &self.scope;
         Some(match name {
@@ -90,6 +96,62 @@ impl Render {
         match of_this {
             Some(part) => Value::from(part),
             None => values::from_json(&self.scope.target[name]),
+        }
+    }
+}
+
+/// A macro that gives a value of its own, or the package of such a one.
+fn overridden(render: &Arc<Render>, name: &str) -> Option<Value> {
+    let overrides = &render.scope.overrides;
+    if let Some(value) = overrides.get(name) {
+        return Some(Value::from_object(Constant(values::from_json(value))));
+    }
+    let members: BTreeMap<String, Value> = overrides
+        .iter()
+        .filter_map(|(key, value)| {
+            let member = key.strip_prefix(name)?.strip_prefix('.')?;
+            let value = Value::from_object(Constant(values::from_json(value)));
+            Some((member.to_owned(), value))
+        })
+        .collect();
+    let whole = render.library.namespace(name)?;
+    (!members.is_empty()).then(|| Value::from_object(Overridden { whole, members }))
+}
+
+/// A macro that gives the same value, whatever it is called with.
+#[derive(Debug)]
+struct Constant(Value);
+
+impl Object for Constant {
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        Ok(self.0.clone())
+    }
+}
+
+/// A package in which some macros give values of their own.
+#[derive(Debug)]
+struct Overridden {
+    whole: Value,
+    members: BTreeMap<String, Value>,
+}
+
+impl Object for Overridden {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        match key.as_str().and_then(|key| self.members.get(key)) {
+            Some(member) => Some(member.clone()),
+            None => self.whole.get_item(key).ok(),
+        }
+    }
+
+    fn call_method(
+        self: &Arc<Self>,
+        state: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
+        match self.members.get(method) {
+            Some(member) => member.call(state, args),
+            None => self.whole.call_method(state, method, args),
         }
     }
 }

@@ -174,6 +174,11 @@ impl Macros {
         self.library.definitions.get(index)
     }
 
+    /// All names that a file of a package can call.
+    pub fn names(&self, package: &str) -> Vec<String> {
+        self.library.names(package)
+    }
+
     /// The macro that a bare name means in a file of a package: its own, the root project's, refx's.
     /// The order is dbt's. A dotted name, `dbt_utils.star`, is looked for in that package only.
     pub fn resolve(&self, package: &str, name: &str) -> Option<&MacroDefinition> {

@@ -34,6 +34,8 @@ pub struct Scope {
     pub flags: Arc<Json>,
     /// The texts of `{% docs %}` blocks for `doc()`, under `name` and `package.name`.
     pub docs: Arc<BTreeMap<String, String>>,
+    /// Macros that give a value, whatever they are called with: `name`, or `package.name`.
+    pub overrides: Arc<BTreeMap<String, Json>>,
     /// Further names that the template sees, before all others.
     pub extra: BTreeMap<String, Argument>,
     pub undefined: Undefined,
@@ -57,6 +59,7 @@ impl Scope {
             invocation_id: "".into(),
             flags: Arc::new(Json::Object(serde_json::Map::new())),
             docs: Arc::new(BTreeMap::new()),
+            overrides: Arc::default(),
             extra: BTreeMap::new(),
             undefined: Undefined::Strict,
         }
@@ -118,19 +121,40 @@ impl Vars {
 
 /// The environment that `env_var()` reads: the process's, or a fixed one for tests.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EnvironmentVars(Option<BTreeMap<String, String>>);
+pub struct EnvironmentVars {
+    /// None for those of the process.
+    fixed: Option<BTreeMap<String, String>>,
+    /// What stands in place of some.
+    over: BTreeMap<String, String>,
+}
 
 impl EnvironmentVars {
     pub fn process() -> Self {
-        EnvironmentVars(None)
+        EnvironmentVars {
+            fixed: None,
+            over: BTreeMap::new(),
+        }
     }
 
     pub fn fixed(vars: BTreeMap<String, String>) -> Self {
-        EnvironmentVars(Some(vars))
+        EnvironmentVars {
+            fixed: Some(vars),
+            over: BTreeMap::new(),
+        }
+    }
+
+    /// The same with other values for some.
+    pub fn with(&self, over: &BTreeMap<String, String>) -> Self {
+        let mut environment = self.clone();
+        environment.over.extend(over.clone());
+        environment
     }
 
     pub fn get(&self, name: &str) -> Option<String> {
-        match &self.0 {
+        if let Some(value) = self.over.get(name) {
+            return Some(value.clone());
+        }
+        match &self.fixed {
             Some(vars) => vars.get(name).cloned(),
             // A name with `=` or NUL in it can never be set; `std::env::var` answers so.
             None => std::env::var(name).ok(),
@@ -138,7 +162,7 @@ impl EnvironmentVars {
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        match &self.0 {
+        match &self.fixed {
             Some(vars) => vars.keys().cloned().collect(),
             None => std::env::vars_os()
                 .filter_map(|(name, _)| name.into_string().ok())

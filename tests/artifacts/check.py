@@ -47,10 +47,10 @@ def references(manifest, results):
     """Ids that lead nowhere."""
     known = {
         id
-        for part in ("nodes", "sources", "exposures")
+        for part in ("nodes", "sources", "exposures", "unit_tests")
         for id in manifest[part]
     }
-    for part in ("nodes", "exposures"):
+    for part in ("nodes", "exposures", "unit_tests"):
         for id, node in manifest[part].items():
             # A seed depends on macros only.
             for parent in node["depends_on"].get("nodes", []):

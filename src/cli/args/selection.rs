@@ -95,6 +95,14 @@ pub struct FailuresArgs {
     pub store_failures: bool,
 }
 
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct JunitArgs {
+    /// Write what became of each test to this file, as JUnit XML
+    #[arg(long, value_name = "FILE", env = "REFX_JUNIT", hide_env = true)]
+    pub junit: Option<PathBuf>,
+}
+
 /// dbt's four modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum IndirectSelection {

@@ -159,7 +159,7 @@ fn landing(node: &Node) -> Result<&Relation, &'static str> {
         }),
         Node::Seed(seed) => Ok(&seed.relation),
         Node::Source(_) => Err("a source"),
-        Node::Test(_) => Err("a test"),
+        Node::Test(_) | Node::UnitTest(_) => Err("a test"),
         Node::Exposure(_) => Err("an exposure"),
         Node::Analysis(_) => Err("an analysis"),
     }

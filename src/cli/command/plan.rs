@@ -15,7 +15,12 @@ pub(crate) async fn plan(
     flags: &PlanArgs,
 ) -> anyhow::Result<Exit> {
     let opened = Opened::open(report, settings)?;
-    let runs = [ResourceType::Model, ResourceType::Seed, ResourceType::Test];
+    let runs = [
+        ResourceType::Model,
+        ResourceType::Seed,
+        ResourceType::Test,
+        ResourceType::UnitTest,
+    ];
     let state = flags.selection.state.as_deref();
     let nodes = opened.pick(&criteria(&flags.selection), state, &runs)?;
     let tables = opened.tables();

@@ -10,7 +10,7 @@ use super::wording::{BAD, FAINT, GOOD, Line, PLAIN, STRONG, count, cut};
 use super::{Place, Report, json};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Node, NodeId};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// One check of `refx debug`.
 #[derive(Clone, Debug)]
@@ -104,10 +104,8 @@ impl Report {
             }
             return;
         }
-        let (steps, tests): (Vec<&Step>, Vec<&Step>) = plan
-            .steps
-            .iter()
-            .partition(|step| step.action != Action::Test);
+        let (steps, tests): (Vec<&Step>, Vec<&Step>) =
+            plan.steps.iter().partition(|step| !step.action.is_test());
         let mut counts: BTreeMap<&NodeId, u64> = BTreeMap::new();
         for test in &tests {
             *counts.entry(self.tables.about(&test.node)).or_default() += 1;

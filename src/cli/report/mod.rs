@@ -13,6 +13,7 @@ mod check;
 mod explain;
 mod findings;
 mod json;
+mod junit;
 mod lists;
 mod live;
 mod maintenance;
@@ -304,7 +305,9 @@ impl Report {
             .column(&place.table, self.tables.table_width, PLAIN)
             .push(info.action, PLAIN);
         match info.resource_type {
-            ResourceType::Test => line.push(format!("  {}", info.name), PLAIN),
+            ResourceType::Test | ResourceType::UnitTest => {
+                line.push(format!("  {}", info.name), PLAIN)
+            }
             _ => line,
         }
         .paint(None, false)
@@ -313,7 +316,7 @@ impl Report {
     /// The line of a finished step; none for what need not be read.
     fn finished(&self, result: &StepResult) -> Option<String> {
         let info = &result.info;
-        let test = info.resource_type == ResourceType::Test;
+        let test = info.resource_type.is_test();
         let detail = match &result.outcome {
             Outcome::Failed(diagnostic) => {
                 let said = diagnostic.message.lines().next().unwrap_or_default();
@@ -375,15 +378,20 @@ impl Report {
 
     /// A diagnostic with its excerpt.
     fn excerpt(&self, diagnostic: &Diagnostic) -> String {
+        let texts = self.texts_of(diagnostic);
+        let text = |file: &str| texts.get(file).map(String::as_str);
+        diagnostic::render(diagnostic, &text, self.options.colour)
+    }
+
+    /// The files that a diagnostic speaks of.
+    fn texts_of(&self, diagnostic: &Diagnostic) -> HashMap<Arc<str>, String> {
         let spans = diagnostic
             .span
             .iter()
             .chain(diagnostic.related.iter().map(|at| &at.span));
-        let texts: HashMap<Arc<str>, String> = spans
+        spans
             .filter_map(|span| Some((Arc::clone(&span.file), (self.texts)(&span.file)?)))
-            .collect();
-        let text = |file: &str| texts.get(file).map(String::as_str);
-        diagnostic::render(diagnostic, &text, self.options.colour)
+            .collect()
     }
 
     /// Writes lines above whatever is drawn live, secrets taken out.
@@ -435,6 +443,10 @@ impl Tables {
                     if let Some(about) = about {
                         tables.tested.insert(common.id.clone(), about.clone());
                     }
+                    tables.tests.insert(common.id.clone(), common.name.clone());
+                }
+                Node::UnitTest(test) => {
+                    tables.tested.insert(common.id.clone(), test.model.clone());
                     tables.tests.insert(common.id.clone(), common.name.clone());
                 }
                 Node::Model(_) | Node::Seed(_) => {

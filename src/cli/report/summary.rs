@@ -11,7 +11,6 @@ use super::wording::{
 };
 use super::{Place, Report};
 use crate::diagnostic::Diagnostic;
-use crate::manifest::ResourceType;
 use crate::run::{Outcome, RowCounts, RunInfo, RunSummary, StepResult};
 
 /// What is known when a run has finished.
@@ -82,7 +81,7 @@ impl Summary<'_> {
         for test in [false, true] {
             for result in self.results {
                 let info = &result.info;
-                if (info.resource_type == ResourceType::Test) != test {
+                if info.resource_type.is_test() != test {
                     continue;
                 }
                 let about = report.tables.about(&info.node);
@@ -172,7 +171,7 @@ impl Summary<'_> {
         let mut tables = Counts::default();
         let mut tests = Tally::default();
         for result in self.results {
-            if result.info.resource_type == ResourceType::Test {
+            if result.info.resource_type.is_test() {
                 tests.add(&result.outcome);
             } else {
                 tables.add(&result.outcome);

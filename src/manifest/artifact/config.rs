@@ -81,7 +81,7 @@ pub fn of(node: &Node, enabled: bool) -> Map<String, Value> {
         Node::Test(_) => {
             config.insert("materialized".into(), "test".into());
         }
-        Node::Source(_) | Node::Exposure(_) | Node::Analysis(_) => {}
+        Node::UnitTest(_) | Node::Source(_) | Node::Exposure(_) | Node::Analysis(_) => {}
     }
     config
 }

@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Checksum, DependsOn, Docs, Entry, ExposureEntry, GenericEntry, Info, Metadata, ModelEntry,
-    Named, Placed, Query, RefEntry, SeedEntry, SourceEntry, TestEntry, config,
+    Checksum, DependsOn, Docs, Entry, ExposureEntry, FixtureEntry, GenericEntry, Info, Metadata,
+    ModelEntry, Named, Placed, Query, RefEntry, SeedEntry, SourceEntry, TestEntry, UnitTestEntry,
+    config,
 };
 use crate::manifest::{
-    Analysis, Common, Exposure, Manifest, Model, Node, NodeId, Source, Test, TestKind,
+    Analysis, Common, Exposure, Manifest, Model, Node, NodeId, Rows, Source, Test, TestKind,
+    UnitTest,
 };
 use crate::project::{ColumnProperties, Constraint, ConstraintKind};
 use crate::template::{MacroDefinition, Relation};
@@ -64,6 +66,7 @@ impl Scribe<'_> {
                 }))
             }
             Node::Test(test) => Entry::Test(Box::new(self.test(test, node))),
+            Node::UnitTest(test) => Entry::UnitTest(Box::new(self.unit_test(test, node))),
             Node::Analysis(Analysis { text, .. }) => {
                 Entry::Analysis(Box::new(self.query(node, None, text)))
             }
@@ -209,6 +212,39 @@ impl Scribe<'_> {
         TestEntry {
             query: self.query(node, Some(&test.relation), &text),
             generic,
+        }
+    }
+
+    fn unit_test(&self, test: &UnitTest, node: &Node) -> UnitTestEntry {
+        let named = self.named(node);
+        let model = self.manifest.get(&test.model);
+        let overrides = &test.overrides;
+        UnitTestEntry {
+            model: model.map_or("", Node::name).to_owned(),
+            given: (test.given.iter())
+                .map(|given| fixture(Some(given.written.value.clone()), Some(&given.rows)))
+                .collect(),
+            expect: fixture(None, test.expect.rows.as_ref()),
+            name: named.name,
+            resource_type: named.resource_type,
+            package_name: named.package_name,
+            path: named.path,
+            original_file_path: named.original_file_path,
+            unique_id: named.unique_id,
+            fqn: named.fqn,
+            description: named.description,
+            overrides: json!({
+                "macros": overrides.macros,
+                "vars": overrides.vars,
+                "env_vars": overrides.env_vars,
+            }),
+            depends_on: depends_on(&test.common),
+            config: named.config,
+            checksum: test.common.fingerprint.clone(),
+            schema: None,
+            created_at: self.created_at,
+            versions: None,
+            version: test.version.clone(),
         }
     }
 
@@ -358,6 +394,15 @@ impl Scribe<'_> {
     }
 }
 
+fn fixture(input: Option<String>, rows: Option<&Rows>) -> FixtureEntry {
+    FixtureEntry {
+        input,
+        rows: rows.map(Rows::to_json),
+        format: rows.map_or("dict", |rows| rows.format.as_str()),
+        fixture: rows.and_then(|rows| rows.fixture.clone()),
+    }
+}
+
 fn depends_on(common: &Common) -> DependsOn {
     DependsOn {
         macros: common.macros.clone(),
@@ -386,7 +431,7 @@ fn model_argument(node: &Node) -> Option<String> {
         Node::Source(source) => {
             format!("source('{}', '{}')", source.source_name, source.common.name)
         }
-        Node::Test(_) | Node::Exposure(_) | Node::Analysis(_) => return None,
+        Node::Test(_) | Node::UnitTest(_) | Node::Exposure(_) | Node::Analysis(_) => return None,
     };
     Some(format!("{{{{ get_where_subquery({relation}) }}}}"))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::render::render;
-use super::{ColumnProperties, Meta, ModelProperties, SourceProperties};
+use super::{ColumnProperties, Meta, ModelProperties, SourceProperties, UnitTestProperties};
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::project::Render;
 use crate::project::config::{Docs, Owner};
@@ -38,8 +38,7 @@ pub struct Properties {
     /// Singular tests: the `*.sql` under the test paths. `tests` is read as the same.
     pub data_tests: Vec<SingularTestProperties>,
     /// Unit tests: a model, its given rows and the rows expected.
-    #[schemars(with = "Vec<Node>")]
-    pub unit_tests: Vec<Node>,
+    pub unit_tests: Vec<UnitTestProperties>,
     /// dbt's semantic layer. Accepted.
     #[schemars(with = "Vec<Node>")]
     pub semantic_models: Vec<Node>,
@@ -219,7 +218,7 @@ impl Properties {
                 "exposures" => properties.exposures = section.typed(),
                 "groups" => properties.groups = section.typed(),
                 "data_tests" | "tests" => properties.data_tests.extend(section.typed()),
-                "unit_tests" => properties.unit_tests = section.items(),
+                "unit_tests" => properties.unit_tests = section.typed(),
                 "semantic_models" => properties.semantic_models = section.items(),
                 "metrics" => properties.metrics = section.items(),
                 "saved_queries" => properties.saved_queries = section.items(),

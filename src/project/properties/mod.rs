@@ -6,6 +6,7 @@ mod place;
 mod render;
 mod source;
 mod test;
+mod unit;
 
 pub use document::{
     ExposureProperties, GroupProperties, MacroArgument, MacroProperties, Properties,
@@ -19,5 +20,9 @@ pub use place::{Format, Place, ReaderOptions};
 pub use render::render;
 pub use source::{SourceProperties, SourceTable};
 pub use test::{TEST_SETTINGS, TestSpec};
+pub use unit::{
+    ExpectProperties, ExpectedTable, GivenProperties, Overrides, RowFormat, TestedVersions,
+    UnitTestConfig, UnitTestProperties,
+};
 
 use super::config::Meta;

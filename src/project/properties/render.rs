@@ -6,9 +6,10 @@ use crate::project::Render;
 use crate::project::yaml::{Node, Value};
 
 /// What is rendered later, or never: descriptions call on `{% docs %}` blocks, hooks and `where`
-/// run with the model.
-const LATER: [&str; 7] = [
+/// run with the model, the input of a unit test names one.
+const LATER: [&str; 8] = [
     "description",
+    "input",
     "pre_hook",
     "pre-hook",
     "post_hook",

@@ -1,0 +1,250 @@
+//! Written rows as columns of the types that they are to have.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, concat_batches};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::json::ReaderBuilder;
+use serde_json::Value;
+
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::engine::{Error, sql_type};
+use crate::manifest::Grid;
+use crate::project::{Node as Yaml, Spanned};
+use crate::run::Job;
+
+/// The columns of the shape that the rows name, in their order.
+///
+/// # Errors
+/// [`Code::UnknownColumn`] for one that the shape does not have; `whose` begins what it has: `the
+/// model gives`.
+pub(super) fn named(grid: &Grid, shape: &Schema, whose: &str) -> Result<SchemaRef, Diagnostic> {
+    let mut fields: Vec<Arc<Field>> = Vec::with_capacity(grid.columns.len());
+    for column in &grid.columns {
+        let field = find(shape, &column.value);
+        let field = field.ok_or_else(|| unknown(&column.value, &column.span, shape, whose))?;
+        if fields.iter().any(|known| known.name() == field.name()) {
+            return Err(Diagnostic::error(
+                Code::InvalidRows,
+                format!("the column `{}` is named twice", field.name()),
+            )
+            .at(column.span.clone()));
+        }
+        fields.push(field.clone());
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// As SQL finds a name that is not quoted: whatever the case of its letters.
+fn find<'a>(shape: &'a Schema, name: &str) -> Option<&'a Arc<Field>> {
+    let mut fields = shape.fields().iter();
+    let exact = fields.clone().find(|field| field.name() == name);
+    exact.or_else(|| fields.find(|field| field.name().eq_ignore_ascii_case(name)))
+}
+
+fn unknown(name: &str, span: &Span, shape: &Schema, whose: &str) -> Diagnostic {
+    const SHOWN: usize = 12;
+    let names: Vec<&str> = shape
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    let listed: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let diagnostic = Diagnostic::error(Code::UnknownColumn, format!("no column named `{name}`"))
+        .at(span.clone())
+        .did_you_mean(name, names);
+    match diagnostic.help {
+        Some(_) => diagnostic,
+        None => diagnostic.note(format!("{whose} {}{more}", listed.join(", "))),
+    }
+}
+
+/// The rows in the schema's types. Columns that they do not name are NULL.
+pub(super) fn batch(grid: &Grid, schema: &SchemaRef) -> Result<RecordBatch, Diagnostic> {
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let at = grid.columns.iter().position(|column| {
+            let found = find(schema, &column.value);
+            found.is_some_and(|found| found.name() == field.name())
+        });
+        columns.push(match at {
+            None => new_null_array(field.data_type(), grid.rows.len()),
+            Some(at) => {
+                let cells: Vec<Option<&Yaml>> =
+                    grid.rows.iter().map(|row| row[at].as_ref()).collect();
+                column(field, &cells)?
+            }
+        });
+    }
+    let fields = schema.fields().iter();
+    let fields: Vec<Field> = fields
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let options =
+        datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(grid.rows.len()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+        .map_err(|error| Error::from(error).into_diagnostic())
+}
+
+/// One column. The engine casts; where it refuses, the value that it refuses is found.
+fn column(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Diagnostic> {
+    if let Some(cell) = cells
+        .iter()
+        .flatten()
+        .find(|cell| !fits(field.data_type(), cell))
+    {
+        return Err(refused(field, cell));
+    }
+    let made = |cells: &[Option<&Yaml>]| match field.data_type().is_nested() {
+        true => nested(field, cells),
+        false => scalar(field.data_type(), cells),
+    };
+    made(cells).map_err(|error| {
+        let alone = |cell: &&&Yaml| made(&[Some(**cell)]).is_err();
+        match cells.iter().flatten().find(alone) {
+            Some(cell) => refused(field, cell),
+            None => Error::from(error).into_diagnostic(),
+        }
+    })
+}
+
+/// Whether the value is written as one of the type may be.
+fn fits(data_type: &DataType, cell: &Yaml) -> bool {
+    cell.is_null() || data_type.is_nested() || cell.scalar_text().is_some()
+}
+
+fn refused(field: &Field, cell: &Yaml) -> Diagnostic {
+    let wanted = sql_type(field.data_type());
+    let written = match cell.scalar_text() {
+        Some(text) => format!("`{text}`"),
+        None => cell.describe(),
+    };
+    let diagnostic = Diagnostic::error(
+        Code::InvalidRows,
+        format!(
+            "column `{}`: {written} is not of type {wanted}",
+            field.name()
+        ),
+    )
+    .at(cell.span.clone());
+    match field.data_type() {
+        DataType::Date32 | DataType::Date64 => diagnostic.help("write a date as 2024-09-01"),
+        DataType::Timestamp(..) => diagnostic.help("write an instant as 2024-09-01 06:30:00"),
+        DataType::Boolean => diagnostic.help("write `true` or `false`"),
+        DataType::List(_) | DataType::LargeList(_) => diagnostic.help("write a list as [a, b]"),
+        _ => diagnostic,
+    }
+}
+
+fn scalar(data_type: &DataType, cells: &[Option<&Yaml>]) -> Result<ArrayRef, ArrowError> {
+    let is_text = matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    );
+    let texts: StringArray = cells
+        .iter()
+        .map(|cell| {
+            let text = (*cell)?.scalar_text()?;
+            Some(match is_text {
+                true => text.into_owned(),
+                false => text.trim().to_owned(),
+            })
+        })
+        .collect();
+    match data_type {
+        DataType::Null => Ok(new_null_array(data_type, cells.len())),
+        _ => cast(&texts, data_type),
+    }
+}
+
+fn cast(values: &dyn Array, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(values, to, &strict)
+}
+
+/// Lists, structs and maps, as JSON has them.
+fn nested(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, ArrowError> {
+    let values = cells.iter().map(|cell| match cell {
+        None => Ok(Value::Null),
+        Some(cell) => match cell.as_str() {
+            // What a line of CSV holds.
+            Some(text) => {
+                serde_json::from_str(text).map_err(|error| ArrowError::JsonError(error.to_string()))
+            }
+            None => Ok(cell.to_json()),
+        },
+    });
+    let values = values.collect::<Result<Vec<Value>, _>>()?;
+    let field = Arc::new(field.clone().with_nullable(true));
+    let mut decoder = ReaderBuilder::new_with_field(field)
+        .with_coerce_primitive(true)
+        .with_batch_size(values.len().max(1))
+        .build_decoder()?;
+    decoder.serialize(&values)?;
+    let batch = decoder.flush()?;
+    let column = batch.map(|batch| batch.column(0).clone());
+    column.ok_or_else(|| ArrowError::JsonError("no rows came out".to_owned()))
+}
+
+/// The rows of a SELECT that reads nothing, in the types of the shape's columns of the same names.
+pub(super) async fn of_query(
+    job: &Job,
+    sql: &Spanned<Arc<str>>,
+    shape: &Schema,
+    whose: &str,
+) -> Result<RecordBatch, Diagnostic> {
+    let told = |error: Error| error.into_diagnostic().at(sql.span.clone());
+    let session = job.engine.session();
+    let text = sql.value.trim_end().trim_end_matches(';');
+    let plan = session.plan(text).await.map_err(|error| {
+        let diagnostic = told(error);
+        match diagnostic.code {
+            Code::UnknownTable => diagnostic.help("a unit test reads no tables: select values"),
+            _ => diagnostic,
+        }
+    })?;
+    let batches = plan.collect(None).await;
+    let batches = batches.map_err(|error| told(session.told(text, error)))?;
+    let schema = batches.first().map_or(plan.schema(), RecordBatch::schema);
+    let rows = concat_batches(&schema, &batches).map_err(|error| told(error.into()))?;
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (found, column) in schema.fields().iter().zip(rows.columns()) {
+        let field = find(shape, found.name());
+        let field = field.ok_or_else(|| unknown(found.name(), &sql.span, shape, whose))?;
+        let cast = cast(column, field.data_type()).map_err(|error| {
+            let diagnostic = told(error.into());
+            Diagnostic {
+                code: Code::InvalidRows,
+                message: format!("column `{}`: {}", field.name(), diagnostic.message),
+                ..diagnostic
+            }
+        })?;
+        fields.push(field.as_ref().clone().with_nullable(true));
+        columns.push(cast);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| told(error.into()))
+}
+
+/// The rows with all columns of the shape, those that they lack as NULL.
+pub(super) fn padded(rows: &RecordBatch, shape: &SchemaRef) -> Result<RecordBatch, Error> {
+    let columns = shape.fields().iter().map(|field| {
+        let found = rows.column_by_name(field.name());
+        found
+            .cloned()
+            .unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))
+    });
+    Ok(RecordBatch::try_new(shape.clone(), columns.collect())?)
+}

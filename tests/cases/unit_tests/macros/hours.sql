@@ -1,0 +1,1 @@
+{% macro hours(column) %}{{ column }} / 3600.0{% endmacro %}

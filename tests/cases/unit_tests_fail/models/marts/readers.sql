@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select level, count(*) as users from {{ ref('levels') }} group by level
