@@ -48,6 +48,17 @@ fn main() -> Result<()> {
                 .collect::<Result<Vec<_>>>()?;
             row(&what, command, measures);
         }
+        let (mut first, mut again, mut edited) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..options.runs {
+            fs::remove_dir_all(project.join(".refx"))?;
+            first.push(refx(&project, &["check"], &[])?);
+            again.push(refx(&project, &["check"], &[])?);
+            edit(&project)?;
+            edited.push(refx(&project, &["check"], &[])?);
+        }
+        row(&what, "check", first);
+        row(&what, "check again", again);
+        row(&what, "check, one model edited", edited);
         fs::remove_dir_all(&project)?;
     }
     for &users in &options.users {
@@ -169,6 +180,23 @@ fn generate(raw: &Path, users: usize) -> Result<()> {
         status if status.success() => Ok(()),
         status => Err(format!("the generator: {status}").into()),
     }
+}
+
+/// Changes the text of one model that nothing reads.
+fn edit(project: &Path) -> Result<()> {
+    let top = project.join("models/top");
+    let folders = fs::read_dir(top)?.collect::<std::io::Result<Vec<_>>>()?;
+    let folder = folders
+        .iter()
+        .map(fs::DirEntry::path)
+        .filter(|path| path.is_dir())
+        .max();
+    let folder = folder.ok_or("the project has no models on top")?;
+    let files = fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    let file = files.iter().map(fs::DirEntry::path).max();
+    let file = file.ok_or("a folder of models is empty")?;
+    let text = fs::read_to_string(&file)?;
+    Ok(fs::write(file, text + "-- edited\n")?)
 }
 
 /// A project in three layers: staging views of sources, incremental tables between, tables on top.

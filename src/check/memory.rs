@@ -90,6 +90,12 @@ impl Memory {
         self.nodes.get(id.as_str())?.query.as_ref()
     }
 
+    /// The models whose queries are known.
+    pub(super) fn models(&self) -> impl Iterator<Item = NodeId> {
+        let known = self.nodes.iter().filter(|(_, entry)| entry.query.is_some());
+        known.map(|(id, _)| NodeId::new(id.as_str()))
+    }
+
     /// Whether there was a check.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()

@@ -11,6 +11,7 @@
 //! changed.
 
 mod columns;
+pub mod diff;
 mod forms;
 mod memory;
 mod node;

@@ -93,6 +93,11 @@ pub enum Command {
   refx lineage raw.plays.seconds --downstream
   refx lineage user_360 --upstream --output mermaid")]
     Lineage(LineageArgs),
+    /// Say what a change of code means: which indicators it changes, and what it reaches
+    #[command(after_help = "Examples:
+  refx diff --code --state main-artifacts
+  refx diff --code --state main-artifacts --output markdown")]
+    Diff(DiffArgs),
     /// List what a selection picks
     #[command(
         name = "ls",
@@ -178,6 +183,7 @@ impl Command {
             Command::Parse(_) => "parse",
             Command::Explain(_) => "explain",
             Command::Lineage(_) => "lineage",
+            Command::Diff(_) => "diff",
             Command::Ls(_) => "ls",
             Command::Plan(_) => "plan",
             Command::Compile(_) => "compile",
@@ -242,6 +248,22 @@ pub struct LineageArgs {
     /// How to print it
     #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = LineageOutput::Text)]
     pub output: LineageOutput,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Compare what the queries mean
+    #[arg(long, required = true)]
+    pub code: bool,
+    /// Folder with the artifacts of `refx check` on the code to compare with
+    #[arg(long, value_name = "DIR", env = "REFX_STATE", hide_env = true)]
+    pub state: PathBuf,
+    /// Look at no file of data: take the columns of sources from the last check
+    #[arg(help_heading = "Running", long)]
+    pub offline: bool,
+    /// How to print it
+    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = DiffOutput::Text)]
+    pub output: DiffOutput,
 }
 
 #[derive(Debug, Args)]
@@ -383,6 +405,14 @@ pub enum LineageOutput {
     Mermaid,
     /// For Graphviz
     Dot,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffOutput {
+    Text,
+    Json,
+    /// For a comment on a merge request
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -110,6 +110,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Parse(_) => command::parse(report, &settings),
         Command::Explain(flags) => command::explain(&report, &flags),
         Command::Lineage(flags) => command::lineage(report, &settings, &flags).await,
+        Command::Diff(flags) => command::diff(report, &settings, &flags).await,
         Command::Ls(flags) => command::list(report, &settings, &flags),
         Command::Plan(flags) => command::plan(report, &settings, &flags).await,
         Command::Compile(flags) => command::compile(report, &settings, &flags).await,

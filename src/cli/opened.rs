@@ -9,6 +9,8 @@ use chrono::Utc;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use super::report::Report;
 use super::settings::Settings;
@@ -29,6 +31,8 @@ use crate::template::{self, Source};
 
 /// The name under which errors show the text of `--inline`.
 const INLINE: &str = "--inline";
+/// The file of answers of a check, among the artifacts.
+const CHECK: &str = "check.json";
 
 /// A project without errors, ready for a command.
 pub(crate) struct Opened<'a> {
@@ -137,6 +141,7 @@ impl<'a> Opened<'a> {
                     compared: kept.before.as_ref().map(|before| Compared {
                         before,
                         now: &kept.now,
+                        same_code: &kept.same_code,
                     }),
                     results: kept.results.as_ref(),
                 },
@@ -179,8 +184,28 @@ impl<'a> Opened<'a> {
         Ok(Kept {
             before: before.as_ref().map(Snapshot::of),
             now: Snapshot::of(&now),
+            same_code: self.same_code(&folder)?,
             results: results.as_ref().map(statuses),
         })
+    }
+
+    /// Whether the code of each model means what it meant in a folder of artifacts; nothing where no
+    /// check left its answers there.
+    fn same_code(&self, folder: &Path) -> anyhow::Result<BTreeMap<NodeId, bool>> {
+        let Some(before) = remembered(folder) else {
+            return Ok(BTreeMap::new());
+        };
+        let models = self.models();
+        let checking = self.check(&models, false);
+        let answers = block_in_place(|| Handle::current().block_on(checking))?;
+        Ok(check::diff::same_code(&before, &answers))
+    }
+
+    /// All models of the project.
+    pub fn models(&self) -> NodeSet {
+        let nodes = self.loaded.manifest.nodes.values();
+        let models = nodes.filter(|node| node.as_model().is_some());
+        models.map(|node| node.id().clone()).collect()
     }
 
     /// The tables of the target, none of them looked at yet.
@@ -309,9 +334,8 @@ impl<'a> Opened<'a> {
     /// # Errors
     /// [`Told`], where the spill directory cannot be used.
     pub async fn check(&self, nodes: &NodeSet, offline: bool) -> anyhow::Result<Answers> {
-        let path = self.artifacts().join("check.json");
-        let kept = std::fs::read_to_string(&path);
-        let memory = kept.map_or_else(|_| Memory::default(), |text| Memory::read(&text));
+        let folder = self.artifacts();
+        let memory = remembered(&folder).unwrap_or_default();
         let mut scope = check::Scope::new(
             self.basis(TableFacts::default()),
             self.graph.clone(),
@@ -325,7 +349,8 @@ impl<'a> Opened<'a> {
         let memory = scope.memory.with(&answers);
         if memory != *scope.memory {
             let text = memory.write()?;
-            std::fs::create_dir_all(self.artifacts())
+            let path = folder.join(CHECK);
+            std::fs::create_dir_all(&folder)
                 .and_then(|()| std::fs::write(&path, text))
                 .with_context(|| format!("`{}` cannot be written", path.display()))?;
         }
@@ -420,10 +445,17 @@ impl<'a> Opened<'a> {
     }
 }
 
+/// What a check left in a folder of artifacts; none where it left nothing that this refx reads.
+pub(crate) fn remembered(folder: &Path) -> Option<Memory> {
+    let text = std::fs::read_to_string(folder.join(CHECK)).ok()?;
+    Some(Memory::read(&text)).filter(|memory| !memory.is_empty())
+}
+
 /// What `--state` names.
 struct Kept {
     before: Option<Snapshot>,
     now: Snapshot,
+    same_code: BTreeMap<NodeId, bool>,
     results: Option<BTreeMap<NodeId, String>>,
 }
 

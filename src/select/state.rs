@@ -23,6 +23,9 @@ pub struct State<'a> {
 pub struct Compared<'a> {
     pub before: &'a Snapshot,
     pub now: &'a Snapshot,
+    /// Whether the code of a model means the same in both, where it could be planned in both. White
+    /// space, comments and aliases then do not count, and a variable that changes the query does.
+    pub same_code: &'a BTreeMap<NodeId, bool>,
 }
 
 /// A manifest reduced to what `state:` compares. Both sides of a comparison are read from the form
@@ -63,18 +66,32 @@ impl State<'_> {
     }
 
     pub(super) fn holds(&self, check: StateCheck, id: &NodeId) -> bool {
-        let Some(Compared { before, now }) = self.compared else {
+        let Some(Compared {
+            before,
+            now,
+            same_code,
+        }) = self.compared
+        else {
             return false;
         };
         let before = before.nodes.get(id);
         let now = now.nodes.get(id);
         let differs = |side: fn(&Aspects) -> &Value| before.map(side) != now.map(side);
+        let modified = || match (before, now, same_code.get(id)) {
+            (Some(before), Some(now), Some(same_code)) => {
+                !same_code || before.differs_beside_code(now)
+            }
+            (before, now, _) => before != now,
+        };
         match check {
             StateCheck::New => before.is_none(),
             StateCheck::Old => before.is_some(),
-            StateCheck::Modified => before != now,
-            StateCheck::Unmodified => before == now,
-            StateCheck::ModifiedBody => differs(|aspects| &aspects.body),
+            StateCheck::Modified => modified(),
+            StateCheck::Unmodified => !modified(),
+            StateCheck::ModifiedBody => match same_code.get(id) {
+                Some(same_code) => !same_code,
+                None => differs(|aspects| &aspects.body),
+            },
             StateCheck::ModifiedConfigs => differs(|aspects| &aspects.configs),
             StateCheck::ModifiedDescriptions => differs(|aspects| &aspects.descriptions),
             StateCheck::ModifiedRelation => differs(|aspects| &aspects.relation),
@@ -105,6 +122,16 @@ const RELATION: [&str; 3] = ["database", "schema", "alias"];
 const NOT_COMPARED: [&str; 2] = ["tags", "group"];
 
 impl Aspects {
+    /// Whether anything differs but the text of the query and of the macros that it calls.
+    fn differs_beside_code(&self, other: &Aspects) -> bool {
+        let beside_code = |aspects: &Aspects| Aspects {
+            body: Value::Null,
+            macros: Value::Null,
+            ..aspects.clone()
+        };
+        beside_code(self) != beside_code(other)
+    }
+
     fn of(node: &Value, macros: Option<&Map<String, Value>>) -> Aspects {
         // As it was written before rendering, where the artifact has it: a project that differs
         // between targets by `{{ target.name }}` alone is not modified.

@@ -10,6 +10,7 @@
 //! ```
 
 mod check;
+mod diff;
 mod explain;
 mod findings;
 mod json;

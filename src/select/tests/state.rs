@@ -1,5 +1,7 @@
 //! `state:` and `result:`.
 
+use std::collections::BTreeMap;
+
 use super::super::{Compared, Indirect, Snapshot};
 use super::*;
 
@@ -41,6 +43,7 @@ fn after(select: &str, change: impl Fn(&mut Value)) -> String {
         compared: Some(Compared {
             before: &before,
             now: &now,
+            same_code: &BTreeMap::new(),
         }),
         results: None,
     };
@@ -122,6 +125,7 @@ fn what_is_new_is_also_modified() {
         compared: Some(Compared {
             before: &before,
             now: &now,
+            same_code: &BTreeMap::new(),
         }),
         results: None,
     };
