@@ -8,7 +8,7 @@ use super::queries::Shapes;
 use super::{Checked, Outcome, Planned, Scope, forms, memory, source};
 use crate::compile::{self, Basis, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{self, Meaning, Name, Plan, Rows, Session, located};
+use crate::engine::{self, Kind, Meaning, Name, Plan, Rows, Session, located};
 use crate::manifest::{Model, Node, NodeId};
 
 /// Checks a node, given the answers for what it reads.
@@ -176,7 +176,31 @@ impl Checking<'_> {
 
     pub(super) async fn plan(&self, compiled: &Compiled) -> Result<Plan, Diagnostic> {
         let plan = self.session.plan(&compiled.sql).await;
-        plan.map_err(|error| located(error, compiled))
+        plan.map_err(|error| {
+            let unknown = (error.kind == Kind::UnknownTable).then(|| error.written.clone());
+            let diagnostic = located(error, compiled);
+            match unknown.flatten().and_then(|name| self.meant(&name)) {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            }
+        })
+    }
+
+    /// How to read what is named as a table and is a node of the project.
+    fn meant(&self, name: &str) -> Option<String> {
+        let local = name.rsplit('.').next().unwrap_or(name);
+        let nodes = self.scope.fresh.manifest.nodes.values();
+        let node = nodes
+            .filter(|node| node.relation().is_some())
+            .find(|node| node.name().eq_ignore_ascii_case(local))?;
+        Some(match node {
+            Node::Source(source) => format!(
+                "it is a source: write `{{{{ source('{}', '{}') }}}}`",
+                source.source_name,
+                node.name()
+            ),
+            _ => format!("write `{{{{ ref('{}') }}}}`", node.name()),
+        })
     }
 
     fn unknown(&self, unknown: Unknown) -> Checked {

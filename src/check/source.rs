@@ -29,7 +29,10 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
     if columns > 0 && table.options.columns.len() == columns {
         return match session.declared_shape(&table.options.columns).await {
             Ok(shape) => known(shape, None),
-            Err(error) => Checked::failed(error.into_diagnostic().at(source.common.span.clone())),
+            Err(error) => {
+                let place = declared_at(source, error.written.as_deref(), &source.common.span);
+                Checked::failed(error.into_diagnostic().at(place))
+            }
         };
     }
     let key = memory::digest([format!("{table:?}").as_str()]);
@@ -47,14 +50,33 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
     };
     match shape {
         Ok(shape) => known(shape, Some(key)),
-        Err(error) => Checked::failed(
-            Diagnostic {
+        Err(error) => {
+            let error = error.of_source();
+            let written = match &error {
+                delta::Error::Engine(error) => error.written.clone(),
+                _ => None,
+            };
+            let place = declared_at(source, written.as_deref(), &place.span);
+            let diagnostic = Diagnostic {
                 code: Code::UnreadableSource,
-                ..error.of_source().into_diagnostic()
-            }
-            .at(place.span.clone()),
-        ),
+                ..error.into_diagnostic()
+            };
+            Checked::failed(diagnostic.at(place))
+        }
     }
+}
+
+/// Where a column that is spoken of is declared; else where the source is said to be.
+fn declared_at(source: &Source, written: Option<&str>, otherwise: &Span) -> Span {
+    let columns = source.common.columns.iter();
+    let mut named =
+        columns.filter(|column| Some(column.name.value.to_string().as_str()) == written);
+    let column = named.next();
+    let place = column.map(|column| match &column.data_type {
+        Some(data_type) => data_type.span.clone(),
+        None => column.name.span.clone(),
+    });
+    place.unwrap_or_else(|| otherwise.clone())
 }
 
 fn not_remembered(source: &Source) -> Diagnostic {

@@ -9,6 +9,7 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::error::system_error;
+use super::reword::{reword, types};
 use super::{CATALOG, Error, Kind, Position, SCHEMA};
 
 pub(super) fn explain(error: &DataFusionError) -> Error {
@@ -24,10 +25,10 @@ pub(super) fn explain(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parser, _) => syntax(parser),
         DataFusionError::SchemaError(schema, _) => names(schema),
         DataFusionError::Plan(message) => plan(message),
-        DataFusionError::NotImplemented(message) => Error::new(
-            Kind::Plan,
-            format!("not supported: {}", first_lower(strip(message))),
-        ),
+        DataFusionError::NotImplemented(message) => reword(strip(message)).unwrap_or_else(|| {
+            let message = first_lower(strip(message));
+            Error::new(Kind::Plan, format!("not supported: {message}"))
+        }),
         DataFusionError::Configuration(message) => Error::new(Kind::Plan, strip(message)),
         DataFusionError::ResourcesExhausted(message) => resources(message),
         DataFusionError::ArrowError(inner, _) => arrow(inner),
@@ -190,6 +191,9 @@ fn names(error: &SchemaError) -> Error {
 
 fn plan(message: &str) -> Error {
     let message = strip(message);
+    if let Some(error) = reword(message) {
+        return error;
+    }
     let named = |prefix: &str| {
         let rest = message.strip_prefix(prefix)?;
         rest.split_once('\'').map(|(name, _)| name.to_owned())
@@ -223,7 +227,7 @@ fn plan(message: &str) -> Error {
     if let Some((function, wanted)) = refused_argument(message) {
         return Error::new(Kind::Type, format!("`{function}` {wanted}")).written(function);
     }
-    let types = [
+    let signs = [
         "coerce",
         "Cannot infer common argument type",
         "No function matches",
@@ -232,12 +236,12 @@ fn plan(message: &str) -> Error {
         "but received",
         "Unsupported CAST",
     ];
-    let kind = match types.iter().any(|sign| message.contains(sign)) {
+    let kind = match signs.iter().any(|sign| message.contains(sign)) {
         true => Kind::Type,
         false => Kind::Plan,
     };
     // A failed call says `Function 'lpad' user-defined coercion failed with …`.
-    Error::new(kind, first_lower(message))
+    Error::new(kind, types(&first_lower(message)))
 }
 
 /// The name in `Projections require unique expression names but the expression "Int64(1) AS x" …`.

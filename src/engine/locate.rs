@@ -18,6 +18,22 @@ pub(super) fn function(sql: &str, name: &str) -> Option<Position> {
     find(&tokens(sql)?, &[name], true)
 }
 
+/// The names of the CTEs of the text, in order.
+pub(super) fn ctes(sql: &str) -> Vec<String> {
+    let tokens = tokens(sql).unwrap_or_default();
+    let named = tokens.windows(4).filter_map(|four| {
+        let word = |at: usize| match &four[at].token {
+            Token::Word(word) => Some(word.value.to_lowercase()),
+            _ => None,
+        };
+        let begins = word(0).is_some_and(|word| word == "with" || word == "recursive")
+            || four[0].token == Token::Comma;
+        let is_cte = begins && word(2)? == "as" && four[3].token == Token::LParen;
+        is_cte.then(|| word(1))?
+    });
+    named.collect()
+}
+
 fn tokens(sql: &str) -> Option<Vec<TokenWithSpan>> {
     let mut tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize_with_location()

@@ -137,18 +137,37 @@ impl Session {
     /// Plans exactly one SELECT. Names, types and functions are checked as they will be when it
     /// runs.
     pub async fn plan(&self, sql: &str) -> Result<Plan, Error> {
-        let logical = self.logical(sql).await?;
+        let statement = select(parse(sql)?)?;
+        match self.planned(statement.clone()).await {
+            Ok(logical) => Ok(Plan {
+                logical,
+                state: self.state(),
+                staged: Arc::default(),
+            }),
+            Err(error) => Err(self.placed(sql, &statement, error).await),
+        }
+    }
+
+    pub(super) async fn planned(
+        &self,
+        statement: Statement,
+    ) -> Result<LogicalPlan, DataFusionError> {
         let state = self.state();
+        let logical = state.statement_to_plan(statement).await?;
         let options = state.config_options();
-        let logical = state
+        state
             .analyzer()
             .execute_and_check(logical, options, |_, _| {})
-            .map_err(|error| self.explain(sql, error))?;
-        Ok(Plan {
-            logical,
-            state,
-            staged: Arc::default(),
-        })
+    }
+
+    /// The planner's error with a place, which is searched for where it gives none.
+    async fn placed(&self, sql: &str, statement: &Statement, error: DataFusionError) -> Error {
+        let error = self.explain(sql, error);
+        if error.position.is_some() || matches!(error.kind, Kind::Resources | Kind::Io) {
+            return error;
+        }
+        let place = self.narrowed(statement, &error).await;
+        error.at(place)
     }
 
     /// Runs the SELECT and gives up to `limit` rows as JSON values.
@@ -187,7 +206,24 @@ impl Session {
         // The planner's own place comes first: a name may occur more than once.
         let place = error.position.or(place);
         let candidates = match error.kind {
-            Kind::UnknownTable => self.table_names(),
+            Kind::UnknownTable => {
+                let ctes = locate::ctes(sql);
+                if ctes.contains(&written) {
+                    let help = format!("`{written}` is defined further down: move it up");
+                    return error.at(place).help(help);
+                }
+                self.table_names().into_iter().chain(ctes).collect()
+            }
+            Kind::UnknownFunction if self.state().window_functions().contains_key(&written) => {
+                return Error::new(
+                    Kind::UnknownFunction,
+                    format!("`{written}` works on a window, and none is given"),
+                )
+                .at(place)
+                .help(format!(
+                    "say over which rows: `{written}() over (partition by … order by …)`"
+                ));
+            }
             Kind::UnknownFunction => {
                 let state = self.state();
                 state.udfs().into_iter().chain(state.udafs()).collect()
@@ -203,10 +239,10 @@ impl Session {
 
     async fn logical(&self, sql: &str) -> Result<LogicalPlan, Error> {
         let statement = select(parse(sql)?)?;
-        self.state()
-            .statement_to_plan(statement)
-            .await
-            .map_err(|error| self.explain(sql, error))
+        match self.state().statement_to_plan(statement.clone()).await {
+            Ok(logical) => Ok(logical),
+            Err(error) => Err(self.placed(sql, &statement, error).await),
+        }
     }
 
     /// A bad value in a text file is reported by line and column number at most.

@@ -219,7 +219,8 @@ impl Session {
                 Kind::Type,
                 format!("column `{column}`: no type named `{written}`"),
             )
-            .help("use a SQL type such as `varchar`, `bigint`, `double`, `decimal(10,2)`, `date`")),
+            .help("use a SQL type such as `varchar`, `bigint`, `double`, `decimal(10,2)`, `date`")
+            .written(column)),
         }
     }
 

@@ -7,9 +7,9 @@ use crate::check::{Answers, Outcome};
 use crate::cli::Exit;
 use crate::cli::args::CheckArgs;
 use crate::cli::opened::Opened;
-use crate::cli::report::Report;
+use crate::cli::report::{Ended, Report};
 use crate::cli::settings::{Settings, criteria};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::graph::NodeSet;
 use crate::manifest::ResourceType;
 
@@ -23,22 +23,28 @@ pub(crate) async fn check(
     let state = flags.selection.state.as_deref();
     let nodes = opened.pick(&criteria(&flags.selection), state, &ResourceType::ALL)?;
     let answers = opened.check(&nodes, flags.offline).await?;
-    diagnostics.extend(of_answers(&answers, &nodes));
+    let found = of_answers(&answers, &nodes, &diagnostics);
+    diagnostics.extend(found);
     if settings.warn_error {
         for diagnostic in &mut diagnostics {
             diagnostic.severity = Severity::Error;
         }
     }
-    opened.report.diagnostics(&once(diagnostics.clone()));
+    opened.report.diagnostics(&diagnostics);
+    let failed = diagnostics.iter().any(Diagnostic::is_error);
+    let ended = Ended {
+        elapsed: started.elapsed(),
+        failed,
+    };
     opened
         .report
-        .checked(&opened.loaded.manifest, &answers, &nodes, started.elapsed());
-    let failed = diagnostics.iter().any(Diagnostic::is_error);
+        .checked(&opened.loaded.manifest, &answers, &nodes, ended);
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
-/// What is wrong with the nodes, and what in their inputs keeps them from being checked.
-fn of_answers(answers: &Answers, nodes: &NodeSet) -> Vec<Diagnostic> {
+/// What is wrong with the nodes, and what in their inputs keeps them from being checked. Planning a
+/// node meets what was wrong when the project was read once more, and that is told already.
+fn of_answers(answers: &Answers, nodes: &NodeSet, told: &[Diagnostic]) -> Vec<Diagnostic> {
     let blocking: BTreeSet<_> = nodes
         .iter()
         .filter_map(|id| match &answers.get(id)?.outcome {
@@ -46,19 +52,25 @@ fn of_answers(answers: &Answers, nodes: &NodeSet) -> Vec<Diagnostic> {
             Outcome::Planned(_) | Outcome::Failed => None,
         })
         .collect();
-    answers
-        .iter()
-        .filter(|(id, _)| nodes.contains(*id) || blocking.contains(id))
-        .flat_map(|(_, checked)| checked.diagnostics.iter().cloned())
-        .collect()
-}
-
-/// Each mistake once: loading a project and planning its nodes may meet the same one.
-fn once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
-    for diagnostic in diagnostics {
-        if !kept.contains(&diagnostic) {
-            kept.push(diagnostic);
+    let mistakes = told.iter().filter(|diagnostic| diagnostic.is_error());
+    let told: Vec<&Span> = mistakes.filter_map(|told| told.span.as_ref()).collect();
+    let is_told = |diagnostic: &Diagnostic| {
+        let span = diagnostic.span.as_ref();
+        span.is_some_and(|span| {
+            told.iter()
+                .any(|told| told.file == span.file && told.start == span.start)
+        })
+    };
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for (id, checked) in answers {
+        if !nodes.contains(id) && !blocking.contains(id) {
+            continue;
+        }
+        for diagnostic in &checked.diagnostics {
+            // Two tests may meet one mistake.
+            if !is_told(diagnostic) && !kept.contains(diagnostic) {
+                kept.push(diagnostic.clone());
+            }
         }
     }
     kept

@@ -8,15 +8,17 @@ use crate::check::{Answers, Outcome};
 use crate::graph::NodeSet;
 use crate::manifest::{Manifest, ResourceType};
 
+/// How a check ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub elapsed: Duration,
+    /// Whether anything is wrong, in what was planned or before.
+    pub failed: bool,
+}
+
 impl Report {
     /// Tells which of the nodes were planned, and why the others were not.
-    pub fn checked(
-        &self,
-        manifest: &Manifest,
-        answers: &Answers,
-        nodes: &NodeSet,
-        elapsed: Duration,
-    ) {
+    pub fn checked(&self, manifest: &Manifest, answers: &Answers, nodes: &NodeSet, ended: Ended) {
         if self.options.quiet || !self.options.for_people() {
             return;
         }
@@ -48,7 +50,7 @@ impl Report {
         if !lines.is_empty() {
             self.say(&mut state, "");
         }
-        let line = tally.line(elapsed).paint(None, self.options.colour);
+        let line = tally.line(ended).paint(None, self.options.colour);
         self.say(&mut state, &line);
     }
 }
@@ -78,7 +80,7 @@ impl Tally {
         }
     }
 
-    fn line(&self, elapsed: Duration) -> Line {
+    fn line(&self, ended: Ended) -> Line {
         let planned = [(self.models, "model"), (self.tests, "test")];
         let planned = planned.iter().filter(|(value, _)| *value > 0);
         let planned: Vec<String> = planned.map(|(value, noun)| count(*value, noun)).collect();
@@ -86,12 +88,12 @@ impl Tally {
             true => "nothing".to_string(),
             false => planned.join(" and "),
         };
-        let (word, style) = match self.failed {
-            0 => ("checked", GOOD),
-            _ => ("failed", BAD),
+        let (word, style) = match ended.failed {
+            false => ("checked", GOOD),
+            true => ("failed", BAD),
         };
         let mut line = Line::default()
-            .push(format!("{word} in {}", duration(elapsed)), style)
+            .push(format!("{word} in {}", duration(ended.elapsed)), style)
             .push(format!(": {planned} planned"), PLAIN);
         if self.failed > 0 {
             line = line.push(format!(", {} failed", number(self.failed)), BAD);

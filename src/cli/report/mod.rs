@@ -21,6 +21,7 @@ mod maintenance;
 mod summary;
 pub(super) mod wording;
 
+pub use check::Ended;
 pub use findings::Repository;
 pub use lists::Check;
 pub use maintenance::{Did, Totals};

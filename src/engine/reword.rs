@@ -1,0 +1,197 @@
+//! What the planner says, in SQL's words: its own name types as Arrow does, and functions by their
+//! signatures.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::{Error, Kind};
+
+/// A sentence of the planner, and what is said in its place.
+struct Sentence {
+    pattern: &'static str,
+    kind: Kind,
+    says: fn(&Captures) -> String,
+    help: &'static str,
+    /// Whether the first group is the name of a function, which leads to its place.
+    function: bool,
+}
+
+const SENTENCES: &[Sentence] = &[
+    Sentence {
+        pattern: r"^Cannot coerce arithmetic expression (.+) (\S+) (.+) to valid types$",
+        kind: Kind::Type,
+        says: |said| {
+            format!(
+                "`{}` does not go between {} and {}",
+                &said[2], &said[1], &said[3]
+            )
+        },
+        help: "cast one of them: `cast(… as bigint)`",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Cannot infer common argument type for logical boolean operation (.+) (AND|OR) (.+)$",
+        kind: Kind::Type,
+        says: |said| {
+            let word = said[2].to_lowercase();
+            format!(
+                "`{word}` joins conditions, and gets {} and {}",
+                &said[1], &said[3]
+            )
+        },
+        help: "compare each side with something",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Cannot infer common argument type for comparison operation (.+) (\S+) (.+)$",
+        kind: Kind::Type,
+        says: |said| {
+            format!(
+                "{} and {} cannot be compared with `{}`",
+                &said[1], &said[3], &said[2]
+            )
+        },
+        help: "cast one of them, or compare with a value of the same type",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Cannot create filter with non-boolean predicate '(.+)' returning (.+)$",
+        kind: Kind::Type,
+        says: |said| {
+            format!(
+                "a condition has to be true or false, and `{}` is {}",
+                &said[1], &said[2]
+            )
+        },
+        help: "compare it with something: `= …`, `is not null`",
+        function: false,
+    },
+    Sentence {
+        pattern: r"(?s)^.*?[Ff]unction '(\w+)' expects (\d+) arguments? but received (\d+).*$",
+        kind: Kind::Type,
+        says: |said| {
+            let plural = if &said[2] == "1" { "" } else { "s" };
+            format!(
+                "`{}` takes {} argument{plural}, and gets {}",
+                &said[1], &said[2], &said[3]
+            )
+        },
+        help: "",
+        function: true,
+    },
+    Sentence {
+        pattern: r"(?s)^Function '(\w+)' user-defined coercion failed with.*$",
+        kind: Kind::Type,
+        says: |said| format!("the arguments of `{}` have no type in common", &said[1]),
+        help: "cast them to one type",
+        function: true,
+    },
+    Sentence {
+        pattern: r"^UNION queries have different number of columns.*$",
+        kind: Kind::Plan,
+        says: |_| "the parts of the union have different numbers of columns".to_owned(),
+        help: "select the same columns in each part, with `null as …` for those that one lacks",
+        function: false,
+    },
+    Sentence {
+        pattern: r"(?s)^Incompatible inputs for Union: Previous inputs were of type (.+), but got incompatible type (.+) on column '(.+)'.*$",
+        kind: Kind::Type,
+        says: |said| {
+            format!(
+                "the parts of the union do not fit: `{}` is {} where the part before has {}",
+                &said[3], &said[2], &said[1]
+            )
+        },
+        help: "select the columns in the same order in each part, or cast one of them",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Unsupported SQL type (.+)$",
+        kind: Kind::Type,
+        says: |said| format!("no type named `{}`", &said[1]),
+        help: "use a SQL type such as `varchar`, `bigint`, `double`, `decimal(10,2)`, `date`",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Cannot find column with position (\d+) in SELECT clause\. Valid columns: 1 to (\d+).*$",
+        kind: Kind::Plan,
+        says: |said| {
+            format!(
+                "there is no column {}: the SELECT has {}",
+                &said[1], &said[2]
+            )
+        },
+        help: "name the column rather than its position",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Order by column out of bounds, specified: (\d+), max: (\d+).*$",
+        kind: Kind::Plan,
+        says: |said| {
+            format!(
+                "there is no column {}: the SELECT has {}",
+                &said[1], &said[2]
+            )
+        },
+        help: "name the column rather than its position",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^Aggregate functions are not allowed in the WHERE clause.*$",
+        kind: Kind::Plan,
+        says: |_| "an aggregate stands in `where`, which is about single rows".to_owned(),
+        help: "filter the groups with `having`, after `group by`",
+        function: false,
+    },
+];
+
+static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let patterns = SENTENCES.iter().map(|sentence| sentence.pattern);
+    patterns
+        .map(|pattern| Regex::new(pattern).expect("the pattern is ours"))
+        .collect()
+});
+
+/// What is said in place of a sentence of the planner, where there is something better.
+pub(super) fn reword(message: &str) -> Option<Error> {
+    let known = PATTERNS.iter().zip(SENTENCES);
+    let (said, sentence) = known
+        .filter_map(|(pattern, sentence)| Some((pattern.captures(message)?, sentence)))
+        .next()?;
+    let mut error = Error::new(sentence.kind, types(&(sentence.says)(&said)));
+    if !sentence.help.is_empty() {
+        error = error.help(sentence.help);
+    }
+    Some(match sentence.function {
+        true => error.written(&said[1]),
+        false => error,
+    })
+}
+
+/// Arrow's names of types in SQL's words.
+pub(super) fn types(message: &str) -> String {
+    static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+        let names = r"\b(Utf8View|LargeUtf8|Utf8|Int8|Int16|Int32|Int64|UInt8|UInt16|UInt32|UInt64|Float32|Float64|Date32|Boolean|Decimal128|Timestamp\((?:s|ms|µs|us|ns|Second|Millisecond|Microsecond|Nanosecond)(?:, [^)]*)?\))";
+        Regex::new(names).expect("the pattern is ours")
+    });
+    let named = NAMES.replace_all(message, |name: &Captures| match &name[1] {
+        "Utf8View" | "LargeUtf8" | "Utf8" => "varchar",
+        "Int8" => "tinyint",
+        "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" => "bigint",
+        "UInt8" => "tinyint unsigned",
+        "UInt16" => "smallint unsigned",
+        "UInt32" => "integer unsigned",
+        "UInt64" => "bigint unsigned",
+        "Float32" => "float",
+        "Float64" => "double",
+        "Date32" => "date",
+        "Boolean" => "boolean",
+        "Decimal128" => "decimal",
+        timestamp if timestamp.contains('+') || timestamp.contains("UTC") => "timestamptz",
+        _ => "timestamp",
+    });
+    named.into_owned()
+}
