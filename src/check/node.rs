@@ -30,7 +30,7 @@ pub(super) async fn check(
     }) {
         return not_checked(because, Vec::new());
     }
-    let session = scope.engine.session();
+    let session = scope.engine.session().strict();
     let checking = Checking {
         scope,
         node,

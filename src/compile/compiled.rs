@@ -85,12 +85,9 @@ impl Compiled {
     fn word(&self, line: usize, column: usize) -> Option<Range<usize>> {
         let start = offset(&self.sql, line, column)?;
         let rest = &self.sql[start..];
-        let word = rest
-            .find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
-            .unwrap_or(rest.len());
-        let length = match word {
+        let length = match name(rest) {
             0 => rest.chars().next().map_or(0, char::len_utf8),
-            word => word,
+            name => name,
         };
         Some(start..start + length)
     }
@@ -137,6 +134,24 @@ impl Compiled {
         let filter = self.filter.as_ref();
         filter.filter(|(range, _)| range.contains(&offset))
     }
+}
+
+/// The length of the name that a text begins with, be it quoted or qualified: `u."first name"`.
+fn name(text: &str) -> usize {
+    let part = |text: &str| match text.strip_prefix('"') {
+        Some(quoted) => quoted.find('"').map_or(0, |end| end + 2),
+        None => text
+            .find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+            .unwrap_or(text.len()),
+    };
+    let mut length = part(text);
+    while length > 0
+        && let Some(rest) = text[length..].strip_prefix('.')
+        && part(rest) > 0
+    {
+        length += 1 + part(rest);
+    }
+    length
 }
 
 /// The byte offset of a one-based line and column, counted in characters.

@@ -101,6 +101,10 @@ fn with_note(note: &PlannerNote, error: Error) -> Error {
     if error.kind != Kind::Plan {
         return error;
     }
+    if let Some(reworded) = reword(note.message.trim()) {
+        let place = error.position.filter(|_| reworded.written.is_none());
+        return reworded.at(place);
+    }
     let message = backticks(&first_lower(&note.message));
     let kind = match message.contains("incompatible types") {
         true => Kind::Type,

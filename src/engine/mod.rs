@@ -32,6 +32,7 @@ mod reword;
 mod scope;
 mod session;
 mod shape;
+mod sound;
 mod source;
 mod stage;
 mod together;

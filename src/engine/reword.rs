@@ -138,6 +138,32 @@ const SENTENCES: &[Sentence] = &[
         function: false,
     },
     Sentence {
+        pattern: r"^Window function '(\w+)' in a filter$",
+        kind: Kind::Plan,
+        says: |said| {
+            format!(
+                "`{}` stands in a filter, which is about rows one by one",
+                &said[1]
+            )
+        },
+        help: "compute it in an inner query, and filter outside of it; or use `qualify`",
+        function: false,
+    },
+    Sentence {
+        pattern: r"^No cast from (.+) to (.+)$",
+        kind: Kind::Type,
+        says: |said| format!("{} cannot be cast to {}", &said[1], &said[2]),
+        help: "",
+        function: false,
+    },
+    Sentence {
+        pattern: r"(?s)^The text '(.*)' is no (.+)$",
+        kind: Kind::Type,
+        says: |said| format!("`{}` is no {}", &said[1], &said[2]),
+        help: "write a value of that type, or cast the other side to text",
+        function: false,
+    },
+    Sentence {
         pattern: r"^Aggregate functions are not allowed in the WHERE clause.*$",
         kind: Kind::Plan,
         says: |_| "an aggregate stands in `where`, which is about single rows".to_owned(),

@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use serde::{Deserialize, Serialize};
 
 use super::query::Answer;
-use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate};
+use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate, sound};
 use crate::template::Relation;
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
@@ -72,6 +72,8 @@ impl std::fmt::Display for Name {
 pub struct Session {
     pub(super) context: SessionContext,
     pub(super) storage_options: Arc<BTreeMap<String, String>>,
+    /// Whether plans that cannot be executed are refused when they are planned.
+    pub(super) strict: bool,
     /// CSV and JSON files that were registered, to name the file in a message about a bad value.
     pub(super) texts: Arc<Mutex<Vec<TextSource>>>,
 }
@@ -100,8 +102,15 @@ impl Session {
         Session {
             context: SessionContext::new_with_state(state),
             storage_options,
+            strict: false,
             texts: Arc::default(),
         }
+    }
+
+    /// A session that plans and does not run: what would fail with any rows is an error of the plan.
+    pub fn strict(mut self) -> Session {
+        self.strict = true;
+        self
     }
 
     pub(crate) fn state(&self) -> SessionState {
@@ -155,9 +164,13 @@ impl Session {
         let state = self.state();
         let logical = state.statement_to_plan(statement).await?;
         let options = state.config_options();
-        state
+        let logical = state
             .analyzer()
-            .execute_and_check(logical, options, |_, _| {})
+            .execute_and_check(logical, options, |_, _| {})?;
+        if self.strict {
+            sound::check(&logical)?;
+        }
+        Ok(logical)
     }
 
     /// The planner's error with a place, which is searched for where it gives none.
