@@ -1,5 +1,5 @@
-//! Runs every folder of `tests/cases/`: a small project and a `run.txt` of commands with the output
-//! that they must give.
+//! Runs every folder of `tests/cases/` and `tests/broken/`: a small project and a `run.txt` of commands
+//! with the output that they must give. The projects of `tests/broken/` have one mistake each.
 //!
 //! ```text
 //! $ refx build
@@ -26,10 +26,11 @@ use regex::Regex;
 
 #[test]
 fn every_case_gives_what_it_says() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let filter = env::var("REFX_CASE").unwrap_or_default();
-    let mut cases: Vec<PathBuf> = fs::read_dir(&root)
-        .expect("tests/cases is readable")
+    let mut cases: Vec<PathBuf> = ["cases", "broken"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(root.join(folder)).expect("the cases are readable"))
         .map(|entry| entry.expect("an entry is readable").path())
         .filter(|path| path.join("run.txt").is_file())
         .filter(|path| path.to_string_lossy().contains(&filter))

@@ -1,0 +1,1 @@
+select u.user_id, v.country from {{ source('raw', 'users') }} as u

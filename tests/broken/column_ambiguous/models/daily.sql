@@ -1,0 +1,2 @@
+select user_id from {{ source('raw', 'users') }} as u
+join {{ source('raw', 'plays') }} as p on u.user_id = p.user_id

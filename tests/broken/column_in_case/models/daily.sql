@@ -1,0 +1,4 @@
+select
+    user_id,
+    case when contry = 'FR' then 1 else 0 end as french
+from {{ source('raw', 'users') }}

@@ -1,0 +1,2 @@
+select country, count(*) as users from {{ source('raw', 'users') }}
+group by contry

@@ -1,0 +1,2 @@
+select user_id from {{ source('raw', 'users') }}
+where contry = 'FR'

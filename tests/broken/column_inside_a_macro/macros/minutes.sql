@@ -1,0 +1,3 @@
+{% macro minutes() %}
+secnds / 60.0
+{% endmacro %}

@@ -1,0 +1,1 @@
+select user_id, {{ minutes() }} as minutes from {{ source('raw', 'plays') }}

@@ -1,0 +1,1 @@
+select user_id, contry from {{ source('raw', 'users') }}

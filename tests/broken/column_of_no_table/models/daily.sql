@@ -1,0 +1,1 @@
+select user_id, favourite_colour from {{ source('raw', 'users') }}

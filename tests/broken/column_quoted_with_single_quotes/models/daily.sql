@@ -1,0 +1,1 @@
+select 'user_id' + 1 as next from {{ source('raw', 'users') }}

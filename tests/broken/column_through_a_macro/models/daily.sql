@@ -1,0 +1,1 @@
+select user_id, {{ share('secnds') }} as share from {{ source('raw', 'plays') }}

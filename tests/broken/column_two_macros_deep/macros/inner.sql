@@ -1,0 +1,3 @@
+{% macro inner_macro() %}
+secnds / 60.0
+{% endmacro %}

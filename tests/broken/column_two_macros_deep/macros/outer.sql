@@ -1,0 +1,3 @@
+{% macro outer_macro() %}
+round({{ inner_macro() }}, 2)
+{% endmacro %}

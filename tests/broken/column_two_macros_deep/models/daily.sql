@@ -1,0 +1,1 @@
+select user_id, {{ outer_macro() }} as minutes from {{ source('raw', 'plays') }}

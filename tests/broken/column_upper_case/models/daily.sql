@@ -1,0 +1,1 @@
+select "User_ID" from {{ source('raw', 'users') }}

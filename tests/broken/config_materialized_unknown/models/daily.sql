@@ -1,0 +1,2 @@
+{{ config(materialized='tabel') }}
+select user_id, country from {{ source('raw', 'users') }}

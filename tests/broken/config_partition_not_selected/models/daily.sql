@@ -1,0 +1,2 @@
+{{ config(materialized='table', partition_by='day') }}
+select user_id, country from {{ source('raw', 'users') }}

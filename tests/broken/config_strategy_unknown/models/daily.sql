@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='murge', primary_key='user_id') }}
+select user_id, country from {{ source('raw', 'users') }}

@@ -1,0 +1,2 @@
+with heavy as (select user_id from {{ source('raw', 'plays') }})
+select user_id from heavi

@@ -1,0 +1,1 @@
+select user_id, uper(country) as country from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select user_id, ifnul(country, 'none') as country from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select user_id, round(country) as country from {{ source('raw', 'users') }}

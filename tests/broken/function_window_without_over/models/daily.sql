@@ -1,0 +1,1 @@
+select user_id, row_number() as place from {{ source('raw', 'users') }}

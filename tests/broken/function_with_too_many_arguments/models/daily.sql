@@ -1,0 +1,1 @@
+select user_id, upper(country, name) as country from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select country, premium, count(*) as users from {{ source('raw', 'users') }} group by country

@@ -1,0 +1,1 @@
+select country, count(*) as users from {{ source('raw', 'users') }} group by 5

@@ -1,0 +1,1 @@
+select *, count(*) as users from {{ source('raw', 'users') }} group by country

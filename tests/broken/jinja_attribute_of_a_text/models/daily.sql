@@ -1,0 +1,1 @@
+select '{{ 'fr'.upr() }}' as country from {{ source('raw', 'users') }}

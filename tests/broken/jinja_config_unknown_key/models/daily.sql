@@ -1,0 +1,2 @@
+{{ config(materialised='table') }}
+select user_id, country from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select user_id {% endif %} from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select {% for x in [1] %} {{ x }} as x from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select user_id {% if true %} , country from {{ source('raw', 'users') }}

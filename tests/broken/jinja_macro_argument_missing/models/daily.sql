@@ -1,0 +1,1 @@
+select {{ cents() }} as c from {{ source('raw', 'plays') }}

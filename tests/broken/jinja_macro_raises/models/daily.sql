@@ -1,0 +1,1 @@
+select {{ only_paid('free') }} as c from {{ source('raw', 'plays') }}

@@ -1,0 +1,1 @@
+{% macro cents() %}2{% endmacro %}

@@ -1,0 +1,3 @@
+{% macro columns() %}
+{% set names = ['play_id', 'user_id'] %}
+{% endmacro %}

@@ -1,0 +1,2 @@
+{% set rows = run_query('select 1 as x') %}
+select user_id from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+{% iff true %}{% endiff %}select user_id from {{ source('raw', 'users') }}

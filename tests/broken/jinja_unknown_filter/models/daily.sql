@@ -1,0 +1,1 @@
+select '{{ 'fr' | uper }}' as country, user_id from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select {{ cent('seconds') }} as c from {{ source('raw', 'plays') }}

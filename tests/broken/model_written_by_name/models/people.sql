@@ -1,0 +1,1 @@
+select user_id, country from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select usr_id from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select contry from {{ source('raw', 'users') }}

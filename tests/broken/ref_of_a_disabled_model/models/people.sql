@@ -1,0 +1,2 @@
+{{ config(enabled=false) }}
+select user_id, country from {{ source('raw', 'users') }}

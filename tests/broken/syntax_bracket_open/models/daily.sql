@@ -1,0 +1,1 @@
+select count(user_id as users from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select case when premium then 1 as one from {{ source('raw', 'users') }}

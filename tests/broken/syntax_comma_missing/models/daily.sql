@@ -1,0 +1,1 @@
+select user_id country name from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+create table daily as select user_id from {{ source('raw', 'users') }}

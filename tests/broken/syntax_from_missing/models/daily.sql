@@ -1,0 +1,1 @@
+select user_id {{ source('raw', 'users') }}

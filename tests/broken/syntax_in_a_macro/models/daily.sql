@@ -1,0 +1,1 @@
+select {{ cents('price') }} as cents from {{ source('raw', 'plays') }}

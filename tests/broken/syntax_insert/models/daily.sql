@@ -1,0 +1,1 @@
+insert into daily select 1

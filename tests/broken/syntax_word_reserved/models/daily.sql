@@ -1,0 +1,1 @@
+select user_id as order from {{ source('raw', 'users') }}

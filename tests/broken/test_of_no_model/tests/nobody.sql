@@ -1,0 +1,1 @@
+select * from {{ ref('dayly') }} where user_id is null

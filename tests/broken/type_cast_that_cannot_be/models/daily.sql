@@ -1,0 +1,1 @@
+select cast(premium as date) as day from {{ source('raw', 'users') }}

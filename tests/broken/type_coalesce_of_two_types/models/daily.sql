@@ -1,0 +1,1 @@
+select coalesce(born, premium) as what from {{ source('raw', 'users') }}

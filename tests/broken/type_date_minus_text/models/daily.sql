@@ -1,0 +1,1 @@
+select born - country as age from {{ source('raw', 'users') }}

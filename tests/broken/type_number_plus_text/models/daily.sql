@@ -1,0 +1,1 @@
+select user_id + country as sum from {{ source('raw', 'users') }}

@@ -1,0 +1,1 @@
+select contry from {{ ref('users') }}

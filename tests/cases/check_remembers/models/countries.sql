@@ -1,0 +1,1 @@
+select country, count(*) as users from {{ ref('users') }} group by country

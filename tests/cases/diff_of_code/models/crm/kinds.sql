@@ -1,0 +1,1 @@
+select distinct kind from {{ ref('stg_plays') }}

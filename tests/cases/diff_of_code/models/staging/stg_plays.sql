@@ -1,0 +1,1 @@
+select user_id, kind, seconds from {{ source('raw', 'plays') }}
