@@ -163,7 +163,7 @@ impl Checking<'_> {
             let (_, input) = self.inputs.iter().find(|(id, _)| {
                 let node = self.scope.fresh.manifest.get(id);
                 let relation = node.and_then(Node::relation);
-                relation.is_some_and(|relation| Name::of(relation) == *name)
+                relation.is_some_and(|relation| Name::of(relation).is(name))
             })?;
             let whole = &input.planned()?.query.as_ref()?.whole;
             Some(Meaning {

@@ -1,6 +1,6 @@
 //! `refx check`: every query planned, and no data read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::check::{Answers, Outcome};
@@ -23,6 +23,7 @@ pub(crate) async fn check(
     let state = flags.selection.state.as_deref();
     let nodes = opened.pick(&criteria(&flags.selection), state, &ResourceType::ALL)?;
     let answers = opened.check(&nodes, flags.offline).await?;
+    opened.write_manifest(&BTreeMap::new())?;
     let found = of_answers(&answers, &nodes, &diagnostics);
     diagnostics.extend(found);
     if settings.warn_error {

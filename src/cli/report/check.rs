@@ -33,12 +33,16 @@ impl Report {
                 && because != id
                 && node.resource_type() != ResourceType::Test
             {
+                let failed = answers
+                    .get(because)
+                    .is_some_and(|checked| matches!(checked.outcome, Outcome::Failed));
+                let why = if failed { "failed" } else { "is not checked" };
                 let because = self.tables.name(because);
                 lines.push(
                     Line::default()
                         .column("not checked", 11, CAREFUL)
                         .column(&self.tables.name(id), self.tables.table_width, STRONG)
-                        .push(format!("because `{because}` failed"), FAINT),
+                        .push(format!("because `{because}` {why}"), FAINT),
                 );
             }
         }

@@ -220,12 +220,12 @@ fn said(change: &ColumnChange) -> String {
 
 fn rows(changed: &Changed) -> Option<String> {
     let parts = changed.rows.iter().map(|part| match part {
-        RowsChange::Tables => "the tables that are read or how they are grouped",
+        RowsChange::Tables => "tables, or filters before the grouping",
         RowsChange::Conditions => "conditions",
         RowsChange::LeftJoins => "left joins",
     });
     let parts: Vec<&str> = parts.collect();
-    (!parts.is_empty()).then(|| format!("which rows come out: {} changed", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("which rows come out: other {}", parts.join(", ")))
 }
 
 fn told(reached: &Reached) -> String {
