@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::Answers;
 use crate::engine::{How, Lineage, Name, Role};
 use crate::manifest::{Manifest, NodeId};
+use crate::select::{ColumnId, ColumnPaths, Direction};
 
 /// The columns of everything that was checked, and how they depend on each other.
 pub fn columns(manifest: &Manifest, answers: &Answers) -> Columns {
@@ -35,13 +36,6 @@ pub fn columns(manifest: &Manifest, answers: &Answers) -> Columns {
         Some(found.id().clone())
     };
     Columns::of(&known.collect(), &table)
-}
-
-/// A column of a node.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ColumnId {
-    pub node: NodeId,
-    pub column: String,
 }
 
 /// How one column depends on another, the weakest first. A path through what only decides about a
@@ -87,14 +81,6 @@ pub struct Columns {
     rows: BTreeMap<NodeId, Vec<(ColumnId, Role)>>,
     row_readers: BTreeMap<ColumnId, Vec<(NodeId, Role)>>,
     ends: BTreeSet<NodeId>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// To what it is made of.
-    Up,
-    /// To what is made of it.
-    Down,
 }
 
 impl Columns {
@@ -168,14 +154,6 @@ impl Columns {
         self.columns.get(id).map_or(&[], Vec::as_slice)
     }
 
-    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
-        self.columns.keys()
-    }
-
-    pub fn has(&self, column: &ColumnId) -> bool {
-        self.of_node(&column.node).contains(&column.column)
-    }
-
     /// Whether paths end at the node, as they do at sources.
     pub fn is_end(&self, id: &NodeId) -> bool {
         self.ends.contains(id)
@@ -237,6 +215,27 @@ impl Columns {
             }
         }
         found
+    }
+}
+
+impl ColumnPaths for Columns {
+    fn columns(&self, node: &NodeId) -> &[String] {
+        self.of_node(node)
+    }
+
+    fn steps(&self, column: &ColumnId, direction: Direction) -> Vec<&ColumnId> {
+        let next = self.next(column, direction).iter();
+        next.map(|(column, _)| column).collect()
+    }
+
+    fn decides_rows_of(&self, column: &ColumnId) -> Vec<&NodeId> {
+        let readers = self.row_readers(column).iter();
+        readers.map(|(node, _)| node).collect()
+    }
+
+    fn rows_depend_on(&self, node: &NodeId) -> Vec<&ColumnId> {
+        let columns = self.rows(node).iter();
+        columns.map(|(column, _)| column).collect()
     }
 }
 

@@ -18,7 +18,7 @@ mod node;
 mod queries;
 mod source;
 
-pub use columns::{ColumnId, Columns, Direction, Way, columns};
+pub use columns::{Columns, Way, columns};
 pub use memory::Memory;
 
 use std::collections::{BTreeMap, HashMap};

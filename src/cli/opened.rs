@@ -15,9 +15,9 @@ use tokio::task::block_in_place;
 use super::report::Report;
 use super::settings::Settings;
 use super::{Exit, Told, refuse};
-use crate::check::{self, Answers, Memory};
+use crate::check::{self, Answers, Columns, Memory};
 use crate::compile::Basis;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Engine};
 use crate::graph::{Graph, NodeSet};
 use crate::load::{self, Loaded};
@@ -26,7 +26,9 @@ use crate::manifest::{Node, NodeId, ResourceType};
 use crate::plan::{self, TableFacts};
 use crate::project;
 use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
-use crate::select::{self, Compared, Criteria, Picked, Scope, Selectors, Snapshot, State};
+use crate::select::{
+    self, ColumnPaths, Compared, Criteria, Picked, Scope, Selectors, Snapshot, State,
+};
 use crate::template::{self, Source};
 
 /// The name under which errors show the text of `--inline`.
@@ -132,6 +134,10 @@ impl<'a> Opened<'a> {
             Some(folder) => Some(self.kept(folder)?),
             None => None,
         };
+        let columns = match select::asks_for_columns(criteria, &self.selectors) {
+            true => Some(self.columns()?),
+            false => None,
+        };
         let scope = Scope {
             manifest: &self.loaded.manifest,
             graph: &self.graph,
@@ -147,6 +153,7 @@ impl<'a> Opened<'a> {
                 },
                 None => State::default(),
             },
+            columns: columns.as_ref().map(|columns| columns as &dyn ColumnPaths),
             runs,
         };
         match select::pick(criteria, &scope) {
@@ -156,6 +163,35 @@ impl<'a> Opened<'a> {
             }
             Err(diagnostic) => Err(Told(refuse(&self.report, diagnostic)).into()),
         }
+    }
+
+    /// How the columns of the project depend on each other, as far as queries can be planned.
+    fn columns(&self) -> anyhow::Result<Columns> {
+        let manifest = &self.loaded.manifest;
+        let readable = manifest
+            .nodes
+            .values()
+            .filter(|node| node.relation().is_some());
+        let nodes: NodeSet = readable.map(|node| node.id().clone()).collect();
+        // Picking is no task of its own; its thread gives up its others while it waits.
+        let check = || Handle::current().block_on(self.check(&nodes, false));
+        let answers = block_in_place(check)?;
+        let unplanned = answers
+            .iter()
+            .filter(|(_, checked)| checked.planned().is_none());
+        let unplanned: Vec<String> = unplanned
+            .filter_map(|(id, _)| Some(format!("`{}`", manifest.get(id)?.name())))
+            .collect();
+        if !unplanned.is_empty() {
+            let message = format!(
+                "`column:` leads through no node that cannot be planned: {}",
+                unplanned.join(", ")
+            );
+            let warning = Diagnostic::warning(Code::NotChecked, message);
+            self.report
+                .diagnostics(&[warning.help("`refx check` says why")]);
+        }
+        Ok(check::columns(manifest, &answers))
     }
 
     /// The artifacts of an earlier run, and the present manifest in the same form.

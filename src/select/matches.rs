@@ -9,7 +9,8 @@ use super::state::State;
 
 /// Whether the node is one that the method asks for.
 ///
-/// [`Method::Selector`] is not about one node: `pick` looks it up, and here it matches nothing.
+/// [`Method::Selector`] and [`Method::Column`] are about more than one node: `pick` looks them up, and
+/// here they match nothing.
 pub fn matches(method: &Method, node: &Node, manifest: &Manifest, state: &State) -> bool {
     let common = node.common();
     let any = |value: &Value, found: &Option<String>| {
@@ -86,7 +87,7 @@ pub fn matches(method: &Method, node: &Node, manifest: &Manifest, state: &State)
         Method::Version(kind) => node
             .as_model()
             .is_some_and(|model| is_version(*kind, model)),
-        Method::Selector(_) | Method::Lacking { .. } => false,
+        Method::Selector(_) | Method::Column(_) | Method::Lacking { .. } => false,
     }
 }
 

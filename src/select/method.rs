@@ -3,6 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Access, ResourceType};
 
+use super::columns::ColumnPattern;
 use super::glob::{Glob, PathGlob};
 use super::parse::invalid;
 
@@ -40,6 +41,8 @@ pub enum Method {
     UnitTest(Value),
     TestType(TestType),
     State(StateCheck),
+    /// A column, and with `+` the nodes that it comes from or goes to.
+    Column(Box<ColumnPattern>),
     /// The status that the node had in the last run.
     Result(Value),
     Version(VersionKind),
@@ -104,7 +107,7 @@ pub enum VersionKind {
 }
 
 /// Every name that a method may be called by.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 26] = [
     "fqn",
     "tag",
     "group",
@@ -124,6 +127,7 @@ pub const NAMES: [&str; 25] = [
     "state",
     "result",
     "version",
+    "column",
     "selector",
     "source_status",
     "metric",
@@ -172,6 +176,7 @@ impl Method {
             "state" => Method::State(one_of(method, value, &STATE_CHECKS)?),
             "result" => Method::Result(own()),
             "version" => Method::Version(one_of(method, value, &VERSION_KINDS)?),
+            "column" => Method::Column(Box::new(column(value)?)),
             "selector" => Method::Selector(own()),
             "source_status" => lacking("source_status", "records of how fresh a source was"),
             "metric" => lacking("metric", "metrics"),
@@ -183,7 +188,7 @@ impl Method {
                 let diagnostic = invalid(format!("no selector method is named `{unknown}`"));
                 return Err(match crate::diagnostic::closest(unknown, NAMES) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}:{value}`?")),
-                    None => diagnostic.help(format!("the methods are {}", NAMES[..20].join(", "))),
+                    None => diagnostic.help(format!("the methods are {}", NAMES[..21].join(", "))),
                 });
             }
         })
@@ -227,6 +232,7 @@ impl Method {
             Method::State(_) => "state",
             Method::Result(_) => "result",
             Method::Version(_) => "version",
+            Method::Column(_) => "column",
             Method::Selector(_) => "selector",
             Method::Lacking { method, .. } => method,
         }
@@ -318,6 +324,13 @@ fn source(value: &str) -> Result<Method, Diagnostic> {
         source: Glob::new(source),
         table: Glob::new(table),
         text: value.to_string(),
+    })
+}
+
+fn column(value: &str) -> Result<ColumnPattern, Diagnostic> {
+    ColumnPattern::new(value).ok_or_else(|| {
+        invalid(format!("`column:{value}` names no column"))
+            .help(format!("write `column:{value}.name_of_the_column`"))
     })
 }
 

@@ -7,6 +7,7 @@
 //! both against the manifest and the graph. `docs/selectors.md` is the language for users. Rules and
 //! words are those of dbt-core 1.12 (`graph/selector*.py`).
 
+mod columns;
 mod glob;
 mod matches;
 mod method;
@@ -19,6 +20,7 @@ mod suggestion;
 #[cfg(test)]
 mod tests;
 
+pub use columns::{ColumnId, ColumnPaths, ColumnPattern, Direction, asks_for_columns};
 pub use method::{FqnPattern, Method, StateCheck, TestType, Value, VersionKind};
 pub use parse::{Atom, Depth, Reach, Selector, parse};
 pub use selectors::{NamedSelector, Selectors, named};
@@ -85,6 +87,8 @@ pub struct Scope<'a> {
     pub graph: &'a Graph,
     pub selectors: &'a Selectors,
     pub state: State<'a>,
+    /// How columns depend on each other; needed where [`asks_for_columns`] says so.
+    pub columns: Option<&'a dyn ColumnPaths>,
     /// The resource types that the command works on: models for `run`, all of them for `ls`.
     pub runs: &'a [ResourceType],
 }

@@ -12,8 +12,8 @@ use crate::manifest::{Node, NodeId};
 
 use super::matches::matches;
 use super::method::Method;
-use super::parse::{Atom, Depth, Reach, Selector};
-use super::{Indirect, Scope, suggestion};
+use super::parse::{Atom, Depth, Reach, Selector, invalid};
+use super::{Indirect, Scope, columns, suggestion};
 
 /// What a part of a selector selects.
 #[derive(Clone, Debug, Default)]
@@ -112,10 +112,20 @@ impl<'a> Evaluation<'a> {
 
     fn atom(&mut self, atom: &Atom) -> Result<Found, Diagnostic> {
         let indirect = atom.indirect.unwrap_or(self.indirect);
-        let Method::Selector(name) = &atom.method else {
-            let mut nodes = self.matching(atom)?;
-            nodes.extend(self.relatives(&nodes, atom.reach));
-            return Ok(self.with_tests(&nodes.clone(), nodes, indirect));
+        let name = match &atom.method {
+            Method::Selector(name) => name,
+            Method::Column(pattern) => {
+                self.suffices(atom)?;
+                let start = pattern.found(self.scope);
+                let mut nodes: NodeSet = start.iter().map(|column| column.node.clone()).collect();
+                nodes.extend(columns::relatives(&start, atom.reach, self.scope));
+                return Ok(self.with_tests(&nodes.clone(), nodes, indirect));
+            }
+            _ => {
+                let mut nodes = self.matching(atom)?;
+                nodes.extend(self.relatives(&nodes, atom.reach));
+                return Ok(self.with_tests(&nodes.clone(), nodes, indirect));
+            }
         };
         let names: Vec<&str> = self
             .scope
@@ -153,21 +163,31 @@ impl<'a> Evaluation<'a> {
     }
 
     fn matching(&self, atom: &Atom) -> Result<NodeSet, Diagnostic> {
+        self.suffices(atom)?;
         let Scope {
             manifest, state, ..
         } = self.scope;
-        state
-            .suffices(&atom.method, &atom.text)
-            .map_err(|diagnostic| match &atom.span {
-                Some(span) => diagnostic.at(span.clone()),
-                None => diagnostic,
-            })?;
         Ok(manifest
             .nodes
             .values()
             .filter(|node| matches(&atom.method, node, manifest, state))
             .map(|node| node.id().clone())
             .collect())
+    }
+
+    /// Whether all is there that the method needs to know.
+    fn suffices(&self, atom: &Atom) -> Result<(), Diagnostic> {
+        let known = match &atom.method {
+            Method::Column(_) if self.scope.columns.is_none() => Err(invalid(format!(
+                "`{}` needs the plans of the models",
+                atom.text
+            ))),
+            method => self.scope.state.suffices(method, &atom.text),
+        };
+        known.map_err(|diagnostic| match &atom.span {
+            Some(span) => diagnostic.at(span.clone()),
+            None => diagnostic,
+        })
     }
 
     fn relatives(&self, nodes: &NodeSet, reach: Reach) -> NodeSet {

@@ -8,12 +8,12 @@ use serde_json::Value as Json;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::manifest::{Manifest, Node, TestKind};
 
-use super::Scope;
 use super::glob::Glob;
 use super::matches::{file_name, owners, setting};
 use super::method::{FqnPattern, Method};
 use super::parse::{Atom, Selector, invalid};
 use super::selectors::Selectors;
+use super::{Scope, columns};
 
 /// The warning for a selector whose parts match nothing, or nothing in common.
 pub fn empty(selector: &Selector, empty_parts: &[&Atom], scope: &Scope) -> Diagnostic {
@@ -61,6 +61,11 @@ fn nearest(method: &Method, scope: &Scope) -> Option<String> {
     let manifest = scope.manifest;
     let written = match method {
         Method::Fqn(pattern) => return nearest_name(&pattern.text, scope),
+        Method::Column(pattern) => {
+            let names = columns::names(scope);
+            let near = closest(&pattern.text, names.iter().map(String::as_str))?;
+            return Some(format!("column:{near}"));
+        }
         Method::Tag(value)
         | Method::Group(value)
         | Method::Owner(value)

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
-use crate::check::{ColumnId, Direction, Way};
+use crate::check::Way;
 use crate::manifest::NodeId;
+use crate::select::{ColumnId, Direction};
 
 /// What an edge starts or ends at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

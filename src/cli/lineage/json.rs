@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::View;
-use crate::check::{ColumnId, Direction, Way};
+use crate::check::Way;
 use crate::manifest::NodeId;
+use crate::select::{ColumnId, Direction};
 
 /// One object: the node, and of each column that is asked for its next inputs and readers, and those
 /// at the ends of all paths.

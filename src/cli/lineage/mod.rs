@@ -8,9 +8,10 @@ pub(super) use drawing::{dot, mermaid};
 pub(super) use json::json;
 pub(super) use text::text;
 
-use crate::check::{ColumnId, Columns};
+use crate::check::Columns;
 use crate::diagnostic::{Code, Diagnostic, closest};
 use crate::manifest::{Manifest, Node, NodeId};
+use crate::select::ColumnId;
 
 /// What to show: a node or one of its columns, and in which directions.
 #[derive(Clone, Copy)]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::View;
-use crate::check::{ColumnId, Direction, Way};
+use crate::check::Way;
 use crate::manifest::{Node, NodeId, ResourceType};
+use crate::select::{ColumnId, Direction};
 
 /// A line of a tree, and what hangs from it.
 struct Branch {

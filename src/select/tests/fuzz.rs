@@ -77,6 +77,7 @@ fn random_selectors() {
         graph: &graph,
         selectors: &selectors,
         state: State::default(),
+        columns: None,
         runs: &ResourceType::ALL,
     };
     let mut random = Random(0x2545_F491_4F6C_DD1D);

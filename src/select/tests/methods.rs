@@ -271,7 +271,8 @@ fn unknown_words_are_errors() {
             "config_materialized:view",
             "no selector method is named `config_materialized`\nhelp: the methods are fqn, tag, \
              group, owner, cadence, access, source, exposure, path, file, package, config, \
-             resource_type, test_name, test_type, unit_test, state, result, version, selector",
+             resource_type, test_name, test_type, unit_test, state, result, version, column, \
+             selector",
         ),
         (
             "tag.daily:x",

@@ -1,5 +1,6 @@
 //! A small reference repository, and the one `check` that the tables of cases go through.
 
+mod columns;
 mod criteria;
 mod fuzz;
 mod indirect;
@@ -340,6 +341,7 @@ fn pick_from(
         graph: &graph,
         selectors,
         state,
+        columns: None,
         runs,
     };
     pick(criteria, &scope)

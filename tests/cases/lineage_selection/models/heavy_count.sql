@@ -1,0 +1,1 @@
+select count(*) as users from {{ ref('heavy') }}
