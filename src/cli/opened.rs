@@ -22,7 +22,7 @@ use crate::engine::{self, Engine};
 use crate::graph::{Graph, NodeSet};
 use crate::load::{self, Loaded};
 use crate::manifest::artifact::{self, Artifact};
-use crate::manifest::{Node, NodeId, ResourceType};
+use crate::manifest::{Invocation, Node, NodeId, ResourceType};
 use crate::plan::{self, TableFacts};
 use crate::project;
 use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
@@ -373,7 +373,7 @@ impl<'a> Opened<'a> {
         let folder = self.artifacts();
         let memory = remembered(&folder).unwrap_or_default();
         let mut scope = check::Scope::new(
-            self.basis(TableFacts::default()),
+            self.at_no_instant()?,
             self.graph.clone(),
             self.engine(1)?,
             self.settings.root.clone(),
@@ -391,6 +391,23 @@ impl<'a> Opened<'a> {
                 .with_context(|| format!("`{}` cannot be written", path.display()))?;
         }
         Ok(answers)
+    }
+
+    /// What a check compiles with: without tables, and as of one instant, so that two checks of the
+    /// same code on different days have the same answers.
+    fn at_no_instant(&self) -> anyhow::Result<Basis> {
+        let fixed = load::instant("2024-01-01").context("a date is an instant")?;
+        let instant = self.settings.request.as_of.unwrap_or(fixed);
+        let basis = self.basis(TableFacts::default());
+        let invocation = Invocation {
+            as_of: instant,
+            run_started_at: instant,
+            ..(*basis.invocation).clone()
+        };
+        Ok(Basis {
+            invocation: Arc::new(invocation),
+            ..basis
+        })
     }
 
     /// The folder of artifacts.

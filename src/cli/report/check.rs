@@ -31,7 +31,10 @@ impl Report {
             tally.add(node.resource_type(), &checked.outcome, checked.remembered);
             if let Outcome::NotChecked { because } = &checked.outcome
                 && because != id
-                && node.resource_type() != ResourceType::Test
+                && matches!(
+                    node.resource_type(),
+                    ResourceType::Model | ResourceType::Seed | ResourceType::Analysis
+                )
             {
                 let failed = answers
                     .get(because)
