@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use deltalake::logstore::object_store::memory::InMemory;
 use deltalake::logstore::object_store::{ObjectStore, ObjectStoreScheme};
@@ -53,11 +53,16 @@ impl Location {
         })
     }
 
-    /// A table that lives as long as the value and its clones: in memory.
-    pub fn in_memory(name: &str) -> Result<Location, Error> {
-        let location = Location::new(&format!("memory:///{name}/"), BTreeMap::new())?;
-        let below = Some(Below(Arc::new(InMemory::new())));
-        Ok(Location { below, ..location })
+    /// A place of its own for a table in memory, which lives as long as the process.
+    pub fn in_memory() -> Result<Location, Error> {
+        // The engine tells stores apart by the roots of their URLs, so there is one for all tables.
+        static STORE: LazyLock<Arc<InMemory>> = LazyLock::new(Arc::default);
+        let root = format!("memory:///{}/", uuid::Uuid::new_v4());
+        let below: Arc<dyn ObjectStore> = STORE.clone();
+        Ok(Location {
+            below: Some(Below(below)),
+            ..Location::new(&root, BTreeMap::new())?
+        })
     }
 
     /// The same place in another store, whose root is that of the file system.

@@ -83,6 +83,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Engine {
     template: Arc<SessionState>,
+    /// The same with one partition.
+    narrow: Arc<SessionState>,
     storage_options: Arc<BTreeMap<String, String>>,
 }
 
@@ -95,10 +97,25 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .build();
+        let mut narrow = state.clone();
+        narrow
+            .config_mut()
+            .options_mut()
+            .execution
+            .target_partitions = 1;
         Ok(Engine {
             template: Arc::new(state),
+            narrow: Arc::new(narrow),
             storage_options: Arc::new(settings.storage_options.clone()),
         })
+    }
+
+    /// The same engine for queries over a few rows, which are done before they could be shared out.
+    pub fn for_few_rows(&self) -> Engine {
+        Engine {
+            template: Arc::clone(&self.narrow),
+            ..self.clone()
+        }
     }
 
     /// A new space of names for one step. It shares the run's memory, disk and object stores.

@@ -100,6 +100,7 @@ impl<'a> Subject<'a> {
         Ok(Subject {
             job: Job {
                 basis: compile::overridden(&job.basis, test),
+                engine: job.engine.for_few_rows(),
                 ..job.clone()
             },
             test,

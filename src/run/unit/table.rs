@@ -15,7 +15,7 @@ use crate::run::writing;
 
 /// The table's rows once the query's were taken into what `this` gives.
 pub(super) async fn after(subject: &Subject<'_>, ran: &Ran) -> Result<Actual, Diagnostic> {
-    let location = Location::in_memory("table").map_err(delta::Error::into_diagnostic)?;
+    let location = Location::in_memory().map_err(delta::Error::into_diagnostic)?;
     let state = match subject.test.this() {
         Some(given) => {
             let rows = given::batch(subject, given).await?;

@@ -9,7 +9,7 @@ use crate::engine::Error;
 use crate::project::yaml::{self, Value};
 
 /// Columns of the terminal that a row in one line may take.
-const WIDTH: usize = 100;
+const WIDTH: usize = 120;
 
 /// The rows as a list in YAML, each line so far to the right, the first one too; `[]` where there are
 /// none. Columns that hold nothing but NULL are left out where `sparse`: in what is given they are NULL
@@ -198,7 +198,7 @@ mod tests {
         let told = |text: &str, sparse| rows(&batch(text), 2, sparse).unwrap();
         assert_eq!(told("u1", false), "\n  - {id: u1, n: null, x: 0.1}");
         assert_eq!(told("u1", true), "\n  - {id: u1, x: 0.1}");
-        let long = "u".repeat(100);
+        let long = "u".repeat(120);
         assert_eq!(told(&long, true), format!("\n  - id: {long}\n    x: 0.1"));
     }
 }

@@ -177,3 +177,26 @@ fn macros_are_shared_by_threads() {
         }
     });
 }
+
+#[test]
+fn a_macro_can_be_made_to_give_a_value() {
+    let mut project = Project::new()
+        .macros("{% macro days() %}7{% endmacro %}{% macro window(n) %}{{ n }} of {{ days() }}{% endmacro %}")
+        .package("kit", "{% macro unit(x) %}second{% endmacro %}{% macro other() %}kept{% endmacro %}");
+    let text = "{{ window(3) }} {{ kit.unit('a') }} {{ kit.other() }} {% if is_incremental() %}more{% endif %}";
+    assert_eq!(project.text(text), "3 of 7 second kept ");
+    project.scope.overrides = Arc::new(BTreeMap::from([
+        ("days".to_owned(), json!(30)),
+        ("kit.unit".to_owned(), json!("minute")),
+        ("is_incremental".to_owned(), json!(true)),
+    ]));
+    assert_eq!(project.text(text), "3 of 30 minute kept more");
+}
+
+#[test]
+fn environment_variables_can_stand_in_for_others() {
+    let mut project = Project::new();
+    let over = BTreeMap::from([("REGION".to_owned(), "us".to_owned())]);
+    project.scope.environment = Arc::new(project.scope.environment.with(&over));
+    assert_eq!(project.text("{{ env_var('REGION') }}"), "us");
+}

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', primary_key='id', on_missing='delete') }}
+select * from {{ ref('customers') }}

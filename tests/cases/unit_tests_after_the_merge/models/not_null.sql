@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', primary_key='id') }}
+select * from {{ ref('customers') }}

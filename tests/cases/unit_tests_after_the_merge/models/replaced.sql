@@ -1,0 +1,2 @@
+{{ config(materialized='table', primary_key='id') }}
+select * from {{ ref('customers') }}
