@@ -689,4 +689,58 @@ codes! {
     ///   - {input: ref('users'), fixture: two_users}     # tests/fixtures/two_users.csv, or .sql
     /// ```
     UnknownFixture = "unknown-fixture",
+    /// A model whose query does not give what its contract declares: a column is missing, one is
+    /// extra, or one is of another type.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: daily
+    ///     config: {contract: {enforced: true}}
+    ///     columns:
+    ///       - {name: user_id, data_type: varchar}
+    ///       - {name: logins, data_type: bigint}
+    /// ```
+    ///
+    /// Select these columns, with these types (`cast(logins as bigint)`), or correct the declaration:
+    /// the order does not matter. Nothing is written before the two agree.
+    BrokenContract = "broken-contract",
+    /// A column is declared with another type than the query gives. The model holds no one to the
+    /// declaration, and its readers may rely on it all the same.
+    ///
+    /// Correct `data_type`, or cast in the model. With `contract: {enforced: true}` this is an error.
+    ///
+    /// ```sql
+    /// select user_id, cast(logins as integer) as logins from {{ ref('visits') }}
+    /// ```
+    DeclaredType = "declared-type",
+    /// A declared type that the engine does not have. Use one of SQL's: `varchar`, `bigint`,
+    /// `double`, `decimal(10, 2)`, `date`, `timestamp`, `boolean`, `bigint[]`.
+    ///
+    /// ```yaml
+    /// columns:
+    ///   - {name: price, data_type: "decimal(10, 2)"}
+    /// ```
+    UnknownType = "unknown-type",
+    /// A setting, a key or a constraint names a column that the model does not select, or a foreign
+    /// key one that the other table does not have. Select the column, or correct the name.
+    ///
+    /// ```sql
+    /// {{ config(materialized='table', partition_by=['day']) }}
+    /// select user_id, cast(seen_at as date) as day from {{ ref('visits') }}
+    /// ```
+    UnselectedColumn = "unselected-column",
+    /// A model that had an enforced contract no longer keeps what it promised. A column is gone or of
+    /// a narrower type, a constraint or the contract itself is gone, its key is another, it is no
+    /// longer a table, or there is no such model.
+    ///
+    /// It is found against the `manifest.json` of another time, which `--state` names. Who reads the
+    /// model is named with it. Keep the promise, or add a version and let the readers move:
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: daily
+    ///     latest_version: 1
+    ///     versions: [{v: 1}, {v: 2}]
+    /// ```
+    BreakingChange = "breaking-change",
 }

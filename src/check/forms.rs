@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::node::{Checking, Unknown};
-use super::{Planned, Query};
+use super::{Planned, Query, contract};
 use crate::delta::{self, OwnColumn, PrimaryKey};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Name, Plan};
@@ -31,6 +31,7 @@ pub(super) async fn of_model(
         let planned = Planned::new(first.schema(), Some(query)).map_err(engine)?;
         return Ok((planned, Vec::new()));
     }
+    let first = &contract::in_order(model, first).map_err(engine)?;
     let key = PrimaryKey::new(&model.primary_key);
     let missing = model.config.on_missing.as_ref();
     let own = missing.and_then(|missing| OwnColumn::of(&missing.value));
@@ -49,6 +50,14 @@ pub(super) async fn of_model(
     let plan = checking.plan(&later).await;
     let plan = plan.map_err(|diagnostic| Unknown::Broken(of_increment(diagnostic)))?;
     query.increment = Some(plan.meaning(&|_| None));
+    let broken = contract::broken(session, model, &plan);
+    if !broken.is_empty() {
+        // What the first load breaks in the same way is told already.
+        let told = contract::broken(session, model, first);
+        let new = broken.into_iter().filter(|one| !told.contains(one));
+        let planned = Planned::new(table, Some(query)).map_err(engine)?;
+        return Ok((planned, new.map(of_increment).collect()));
+    }
     let partitions = model.config.partition_by.as_ref();
     let partitions = partitions.map(|columns| columns.value.0.clone());
     let changes = delta::would_change(

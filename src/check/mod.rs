@@ -11,6 +11,7 @@
 //! changed.
 
 mod columns;
+pub mod contract;
 pub mod diff;
 mod forms;
 mod memory;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Schema;
 
 use super::queries::Shapes;
-use super::{Checked, Outcome, Planned, Scope, forms, memory, source};
+use super::{Checked, Outcome, Planned, Scope, contract, forms, memory, source};
 use crate::compile::{self, Basis, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Kind, Meaning, Name, Plan, Rows, Session, located};
@@ -115,13 +115,34 @@ impl Checking<'_> {
             Ok(plan) => plan,
             Err(diagnostic) => return Checked::failed(diagnostic),
         };
+        let mut found = self.declared(model, &plan);
         match forms::of_model(self, model, &plan).await {
-            Ok((shape, warnings)) => {
-                let key = warnings.is_empty().then_some(key);
-                planned(shape, warnings, key)
+            Ok((shape, more)) => {
+                found.extend(more);
+                let key = found.is_empty().then_some(key);
+                planned(shape, found, key)
             }
-            Err(unknown) => self.unknown(unknown),
+            Err(unknown) => {
+                let mut checked = self.unknown(unknown);
+                checked.diagnostics.splice(..0, found);
+                checked
+            }
         }
+    }
+
+    /// What the model declares, held against its plan.
+    fn declared(&self, model: &Model, plan: &Plan) -> Vec<Diagnostic> {
+        let declared = contract::Declared {
+            manifest: &self.scope.fresh.manifest,
+            model,
+            session: self.session,
+            plan,
+        };
+        contract::of_model(&declared, &|id| {
+            let mut inputs = self.inputs.iter();
+            let (_, input) = inputs.find(|(known, _)| known == id)?;
+            Some(input.planned()?.shape.clone())
+        })
     }
 
     /// A test or an analysis: nobody reads it.

@@ -27,7 +27,7 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
     let table = SourceTable::of(source, place, &scope.root);
     let columns = source.common.columns.len();
     if columns > 0 && table.options.columns.len() == columns {
-        return match session.declared_shape(&table.options.columns).await {
+        return match session.declared_shape(&table.options.columns) {
             Ok(shape) => known(shape, None),
             Err(error) => {
                 let place = declared_at(source, error.written.as_deref(), &source.common.span);

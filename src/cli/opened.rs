@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::{Exit, Told, refuse};
 use crate::check::{self, Answers, Columns, Memory};
 use crate::compile::Basis;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::engine::{self, Engine};
 use crate::graph::{Graph, NodeSet};
 use crate::load::{self, Loaded};
@@ -26,10 +26,10 @@ use crate::manifest::{Invocation, Node, NodeId, ResourceType};
 use crate::plan::{self, TableFacts};
 use crate::project;
 use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
-use crate::select::{
-    self, ColumnPaths, Compared, Criteria, Picked, Scope, Selectors, Snapshot, State,
-};
+use crate::select::{self, ColumnPaths, Compared, Criteria, Picked, Scope, Selectors, State};
 use crate::template::{self, Source};
+
+mod kept;
 
 /// The name under which errors show the text of `--inline`.
 const INLINE: &str = "--inline";
@@ -89,7 +89,7 @@ impl<'a> Opened<'a> {
         diagnostics.extend(found);
         if settings.warn_error {
             for diagnostic in &mut diagnostics {
-                diagnostic.severity = crate::diagnostic::Severity::Error;
+                diagnostic.severity = Severity::Error;
             }
         }
         report.set_manifest(&loaded.manifest);
@@ -120,7 +120,8 @@ impl<'a> Opened<'a> {
     }
 
     /// The nodes that the flags pick, of the types that the command works on. Prints what is wrong
-    /// with them.
+    /// with them, and with contracts where it is asked what was modified: as in dbt a version that
+    /// breaks one stops the command, and `refx check` is the gate for the others.
     ///
     /// # Errors
     /// [`Told`], where the flags cannot be followed; artifacts that cannot be read.
@@ -130,6 +131,23 @@ impl<'a> Opened<'a> {
         state: Option<&Path>,
         runs: &[ResourceType],
     ) -> anyhow::Result<NodeSet> {
+        let (nodes, breaking) = self.pick_beside(criteria, state, runs)?;
+        if select::asks_what_changed(criteria, &self.selectors) {
+            self.tell_breaking(breaking)?;
+        }
+        Ok(nodes)
+    }
+
+    /// The same, with what has been broken of contracts since, for the caller to tell.
+    ///
+    /// # Errors
+    /// As [`Opened::pick`].
+    pub fn pick_beside(
+        &self,
+        criteria: &Criteria,
+        state: Option<&Path>,
+        runs: &[ResourceType],
+    ) -> anyhow::Result<(NodeSet, Vec<(NodeId, Diagnostic)>)> {
         let kept = match state {
             Some(folder) => Some(self.kept(folder)?),
             None => None,
@@ -159,7 +177,8 @@ impl<'a> Opened<'a> {
         match select::pick(criteria, &scope) {
             Ok(Picked { nodes, warnings }) => {
                 self.report.diagnostics(&warnings);
-                Ok(nodes)
+                let breaking = kept.map(|kept| kept.breaking);
+                Ok((nodes, breaking.unwrap_or_default()))
             }
             Err(diagnostic) => Err(Told(refuse(&self.report, diagnostic)).into()),
         }
@@ -192,37 +211,6 @@ impl<'a> Opened<'a> {
                 .diagnostics(&[warning.help("`refx check` says why")]);
         }
         Ok(check::columns(manifest, &answers))
-    }
-
-    /// The artifacts of an earlier run, and the present manifest in the same form.
-    fn kept(&self, folder: &Path) -> anyhow::Result<Kept> {
-        let folder = self.settings.root.join(folder);
-        let read = |name: &str| -> anyhow::Result<Option<Value>> {
-            let path = folder.join(name);
-            match std::fs::read_to_string(&path) {
-                Ok(text) => Ok(Some(serde_json::from_str(&text).with_context(|| {
-                    format!("`{}` is not the JSON of an artifact", path.display())
-                })?)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => {
-                    Err(error).with_context(|| format!("`{}` cannot be read", path.display()))
-                }
-            }
-        };
-        let before = read("manifest.json")?;
-        let results = read("run_results.json")?;
-        anyhow::ensure!(
-            before.is_some() || results.is_some(),
-            "`--state {}` holds neither `manifest.json` nor `run_results.json`",
-            folder.display()
-        );
-        let now = serde_json::to_value(self.artifact(&BTreeMap::new()))?;
-        Ok(Kept {
-            before: before.as_ref().map(Snapshot::of),
-            now: Snapshot::of(&now),
-            same_code: self.same_code(&folder)?,
-            results: results.as_ref().map(statuses),
-        })
     }
 
     /// Whether the code of each model means what it meant in a folder of artifacts; nothing where no
@@ -502,27 +490,6 @@ impl<'a> Opened<'a> {
 pub(crate) fn remembered(folder: &Path) -> Option<Memory> {
     let text = std::fs::read_to_string(folder.join(CHECK)).ok()?;
     Some(Memory::read(&text)).filter(|memory| !memory.is_empty())
-}
-
-/// What `--state` names.
-struct Kept {
-    before: Option<Snapshot>,
-    now: Snapshot,
-    same_code: BTreeMap<NodeId, bool>,
-    results: Option<BTreeMap<NodeId, String>>,
-}
-
-/// The status of each node in a `run_results.json`.
-fn statuses(results: &Value) -> BTreeMap<NodeId, String> {
-    let results = results.get("results").and_then(Value::as_array);
-    results
-        .into_iter()
-        .flatten()
-        .filter_map(|result| {
-            let id = result.get("unique_id")?.as_str()?;
-            Some((NodeId::new(id), result.get("status")?.as_str()?.to_string()))
-        })
-        .collect()
 }
 
 /// The entries of `selectors.yml` by name, as the artifact holds them.

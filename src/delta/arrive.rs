@@ -9,7 +9,6 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBu
 use super::rules::null;
 use super::schema::named;
 use super::sides::offered;
-use super::write::Write;
 use super::{Error, PrimaryKey};
 use crate::engine::{Plan, sql_type};
 use crate::project::config::{OnDuplicateKey, OnMissing};
@@ -63,13 +62,18 @@ impl OwnColumn {
 }
 
 /// The query with what a write adds to it and takes from it. Still one query, which runs once.
-pub(super) fn shaped(plan: &Plan, write: &Write) -> Result<Plan, Error> {
-    let mut plan = match (&write.on_duplicate_key, write.action.key()) {
+pub(super) fn shaped(
+    plan: &Plan,
+    on_duplicate_key: &OnDuplicateKey,
+    key: Option<&PrimaryKey>,
+    own_column: Option<&OwnColumn>,
+) -> Result<Plan, Error> {
+    let mut plan = match (on_duplicate_key, key) {
         (OnDuplicateKey::FirstBy(column), Some(key)) => one_each(plan, key, column, true)?,
         (OnDuplicateKey::LastBy(column), Some(key)) => one_each(plan, key, column, false)?,
         (OnDuplicateKey::Error, _) | (_, None) => plan.clone(),
     };
-    if let Some(own) = &write.own_column {
+    if let Some(own) = own_column {
         plan = with(&plan, own)?;
     }
     Ok(plan)

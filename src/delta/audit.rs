@@ -1,5 +1,4 @@
-//! The promises of a table, checked before a commit: a key that is never null and never twice, and
-//! constraints that every row fulfils.
+//! The promise of a table's key, checked before a commit: it is never null and never twice.
 
 use std::sync::Arc;
 
@@ -19,58 +18,11 @@ use super::{Error, Location};
 use crate::engine;
 
 /// How many offenders an error shows.
-const SHOWN: usize = 5;
-const ROWS: &str = "__refx_rows";
+pub(super) const SHOWN: usize = 5;
+pub(super) const ROWS: &str = "__refx_rows";
 
 /// The commit info that says of which columns a version was proven to be the key.
 pub(super) const PROVEN_KEY: &str = "refx.key";
-
-/// What every row of a table has to fulfil.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Constraint {
-    /// How a message calls it.
-    pub name: String,
-    pub rule: Rule,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rule {
-    NotNull {
-        column: String,
-    },
-    /// An SQL condition; as in SQL, NULL fulfils it.
-    Check {
-        condition: String,
-    },
-}
-
-impl Rule {
-    fn broken(&self, context: &SessionContext, frame: &DataFrame) -> Result<Expr, Error> {
-        Ok(match self {
-            Rule::NotNull { column } => {
-                let fields = frame.schema().fields();
-                let same = |name: &String| name.eq_ignore_ascii_case(column);
-                let name = fields
-                    .iter()
-                    .map(|field| field.name())
-                    .find(|name| same(name));
-                let name = name.ok_or_else(|| {
-                    Error::schema(
-                        column,
-                        format!("the table has no column `{column}`, which a constraint names"),
-                        "select the column, or remove the constraint",
-                    )
-                })?;
-                Expr::Column(Column::new_unqualified(name)).is_null()
-            }
-            Rule::Check { condition } => context
-                .state()
-                .create_logical_expr(condition, frame.schema())
-                .map_err(engine)?
-                .is_false(),
-        })
-    }
-}
 
 /// Whose rows a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,43 +60,6 @@ pub(super) async fn is_proven(
         proven.sort_unstable();
         proven == key
     }))
-}
-
-/// Refuses rows that do not fulfil a constraint.
-pub(super) async fn check_constraints(
-    context: &SessionContext,
-    rows: Arc<dyn TableProvider>,
-    constraints: &[Constraint],
-) -> Result<(), Error> {
-    if constraints.is_empty() {
-        return Ok(());
-    }
-    let frame = context.read_table(rows).map_err(engine)?;
-    let mut counted = Vec::with_capacity(constraints.len());
-    let mut broken = Vec::with_capacity(constraints.len());
-    for (at, constraint) in constraints.iter().enumerate() {
-        let condition = constraint.rule.broken(context, &frame)?;
-        let one = when(condition.clone(), lit(1_i64)).otherwise(lit(0_i64));
-        counted.push(sum(one.map_err(engine)?).alias(format!("broken {at}")));
-        broken.push(condition);
-    }
-    let totals = frame
-        .clone()
-        .aggregate(Vec::new(), counted)
-        .map_err(engine)?;
-    let totals = totals.collect().await.map_err(engine)?;
-    for (at, (constraint, condition)) in constraints.iter().zip(broken).enumerate() {
-        let found = number(&totals, at);
-        if found > 0 {
-            let sample = frame.filter(condition).map_err(engine)?;
-            return Err(Error::Constraint {
-                name: constraint.name.clone(),
-                rows: found,
-                samples: samples(sample).await?,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Refuses rows whose key has a NULL, and keys that two rows share.
@@ -274,7 +189,7 @@ pub(super) fn columns(names: &[String]) -> Vec<Expr> {
         .collect()
 }
 
-fn any_null(key: &[String]) -> Expr {
+pub(super) fn any_null(key: &[String]) -> Expr {
     columns(key)
         .into_iter()
         .map(Expr::is_null)
@@ -298,7 +213,7 @@ pub(super) fn number(batches: &[RecordBatch], column: usize) -> u64 {
 }
 
 /// Some of the rows as `name = value` pairs.
-async fn samples(frame: DataFrame) -> Result<Vec<String>, Error> {
+pub(super) async fn samples(frame: DataFrame) -> Result<Vec<String>, Error> {
     let batches = frame.limit(0, Some(SHOWN)).map_err(engine)?;
     let batches = batches.collect().await.map_err(engine)?;
     let rows = batches
@@ -307,6 +222,23 @@ async fn samples(frame: DataFrame) -> Result<Vec<String>, Error> {
     let mut shown: Vec<String> = rows.collect();
     shown.sort();
     Ok(shown)
+}
+
+/// The rows of groups as `name = value` pairs, each with the number that its column `rows` holds.
+pub(super) fn counted(batches: &[RecordBatch], rows: &str) -> Vec<String> {
+    let mut shown = Vec::new();
+    for batch in batches {
+        let counts = batch.column_by_name(rows);
+        let counts = counts.and_then(|rows| rows.as_any().downcast_ref::<Int64Array>());
+        for row in 0..batch.num_rows() {
+            let values = pairs(batch, row, |name| name != rows);
+            shown.push(match counts.map_or(1, |counts| counts.value(row)) {
+                1 => format!("{values} (1 row)"),
+                many => format!("{values} ({many} rows)"),
+            });
+        }
+    }
+    shown
 }
 
 /// Some of the keys of `groups`, each with how often it occurs and some of its rows.
@@ -389,6 +321,6 @@ fn pairs(batch: &RecordBatch, row: usize, shown: impl Fn(&str) -> bool) -> Strin
     text
 }
 
-fn engine(error: datafusion::common::DataFusionError) -> Error {
+pub(super) fn engine(error: datafusion::common::DataFusionError) -> Error {
     Error::Engine(engine::Error::from(error))
 }

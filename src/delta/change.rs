@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::audit::{self, Holder};
 use super::branch::Branch;
 use super::candidate::{self, Audit, Candidate};
+use super::constraint;
 use super::inspect::{exists, load, scan, schema, signed, snapshot};
 use super::schema::Fit;
 use super::{
@@ -150,7 +151,7 @@ impl Change<'_> {
             table: applied.table,
         };
         let rows = candidate.table(self.session)?;
-        audit::check_constraints(&self.context, rows, &self.write.constraints).await?;
+        constraint::check(&self.context, rows, &self.write.constraints).await?;
         if !audit.passes(&candidate).await {
             return Err(Error::Held {
                 version: self.base.map(signed),

@@ -36,6 +36,8 @@ impl Error {
             "on_missing" | "not_matched_by_source_action" => span(&config.on_missing),
             "not_matched_by_source_condition" => span(&config.not_matched_by_source_condition),
             "prune_by" => span(&config.prune_by),
+            "merge_update_columns" => span(&config.merge_update_columns),
+            "merge_exclude_columns" => span(&config.merge_exclude_columns),
             "incremental_predicates" => config
                 .incremental_predicates
                 .as_ref()

@@ -239,16 +239,18 @@ pub(super) fn is_ordered(data_type: &DataType) -> bool {
 
 /// The columns that dbt's lists let a merge update.
 fn updated(merge: &Merge, names: &[String]) -> Result<Vec<String>, Error> {
+    let setting = match &merge.update {
+        UpdateColumns::Except(_) => "merge_exclude_columns",
+        UpdateColumns::All | UpdateColumns::Only(_) => "merge_update_columns",
+    };
     let find = |wanted: &String| {
         let lower = wanted.to_lowercase();
         let mut found = names.iter();
         let found = found.find(|name| name.to_lowercase() == lower);
-        found.cloned().ok_or_else(|| {
-            Error::schema(
-                wanted,
-                format!("the merge names a column `{wanted}`, which the model does not select"),
-                "correct `merge_update_columns` or `merge_exclude_columns`",
-            )
+        found.cloned().ok_or_else(|| Error::Rule {
+            setting,
+            message: format!("it names `{wanted}`, which the model does not select"),
+            help: Some(offered(wanted, names.iter().map(String::as_str))),
         })
     };
     Ok(match &merge.update {

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, cast};
 
 use super::evolve::{SchemaChange, may_widen, unified};
 use super::{Error, OwnColumn, PrimaryKey};
+use crate::diagnostic::closest;
 use crate::engine::{plain, sql_type};
 use crate::project::config::OnSchemaChange;
 
@@ -224,11 +225,17 @@ fn spelled(key: Option<&PrimaryKey>, fields: &[FieldRef]) -> Result<Vec<String>,
     let schema = Schema::new(fields.iter().cloned().collect::<Fields>());
     let columns = key.columns().iter().map(|name| match named(&schema, name) {
         Some(field) => Ok(field.name().clone()),
-        None => Err(Error::schema(
-            name,
-            format!("the model does not select `{name}`, a column of its primary key"),
-            "select it, or correct the primary key",
-        )),
+        None => {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            Err(Error::schema(
+                name,
+                format!("the model does not select `{name}`, a column of its primary key"),
+                match closest(name, names) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "select it, or correct the primary key".to_owned(),
+                },
+            ))
+        }
     });
     columns.collect()
 }

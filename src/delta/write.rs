@@ -7,9 +7,10 @@ use deltalake::DeltaTable;
 use serde_json::Value;
 
 use super::arrive::{self, OwnColumn};
-use super::audit::{self, Constraint, Holder};
+use super::audit::{self, Holder};
 use super::candidate::Audit;
 use super::change::{Begun, Change, context, prefers_sorting};
+use super::constraint::Constraint;
 use super::evolve::{self, SchemaChange};
 use super::inspect::{open, schema, snapshot, unwritable};
 use super::schema::{Fit, Policy, same_columns};
@@ -163,7 +164,7 @@ pub async fn write(
     if let Some(repeated) = begun.repeated(write, audit).await? {
         return Ok(repeated);
     }
-    let plan = &arrive::shaped(plan, write)?;
+    let plan = &shaped(plan, write)?;
     let fit = fit(begun.table.as_ref(), plan, write)?;
     if let Action::Merge(merge) = &write.action {
         merge::check(session, begun.columns(write)?.as_deref(), &fit, merge)?;
@@ -241,6 +242,21 @@ pub async fn write(
     })
 }
 
+/// The query with what the write adds to it and takes from it.
+fn shaped(plan: &Plan, write: &Write) -> Result<Plan, Error> {
+    let Write {
+        on_duplicate_key,
+        own_column,
+        ..
+    } = write;
+    arrive::shaped(
+        plan,
+        on_duplicate_key,
+        write.action.key(),
+        own_column.as_ref(),
+    )
+}
+
 /// How the query's columns become the table's; refuses tables that cannot be written.
 fn fit(table: Option<&DeltaTable>, plan: &Plan, write: &Write) -> Result<Fit, Error> {
     let key = write.action.key();
@@ -294,7 +310,7 @@ pub async fn foresee(plan: &Plan, write: &Write) -> Result<Vec<SchemaChange>, Er
     let Some(table) = open(&write.location, None).await? else {
         return Ok(Vec::new());
     };
-    let plan = arrive::shaped(plan, write)?;
+    let plan = shaped(plan, write)?;
     let fit = fit(Some(&table), &plan, write)?;
     Ok(match write.action {
         Action::Overwrite { .. } => {

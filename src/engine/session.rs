@@ -319,7 +319,7 @@ impl Session {
     }
 }
 
-pub(super) fn reference(name: &Name) -> TableReference {
+pub(crate) fn reference(name: &Name) -> TableReference {
     match &name.schema {
         Some(schema) => TableReference::full(CATALOG, schema.as_str(), name.table.as_str()),
         None => TableReference::full(CATALOG, SCHEMA, name.table.as_str()),

@@ -23,8 +23,8 @@ impl Session {
     }
 
     /// Columns declared by name and SQL type, all of them nullable.
-    pub async fn declared_shape(&self, columns: &[(String, String)]) -> Result<SchemaRef, Error> {
-        let declared = self.declared(columns).await?;
+    pub fn declared_shape(&self, columns: &[(String, String)]) -> Result<SchemaRef, Error> {
+        let declared = self.declared(columns)?;
         let fields = declared
             .into_iter()
             .map(|(name, data_type)| Field::new(name, data_type, true));

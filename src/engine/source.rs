@@ -17,9 +17,7 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use futures::{StreamExt, TryStreamExt};
 
-use super::columns::{
-    declare, formatted, hive_partitions, infer, named_in_order, plain, with_formats,
-};
+use super::columns::{declare, formatted, hive_partitions, infer, named_in_order, with_formats};
 use super::files::{
     Listed, ending, files_at, format_of, is_folder, listed, missing, shown, split_compression,
 };
@@ -104,13 +102,13 @@ impl Session {
         let locations = self.locate(source)?;
         let listed = listed(&state, source, format, &locations).await?;
         let reader = reader(source, format, &listed)?;
-        let mut declared = self.declared(&source.options.columns).await?;
+        let mut declared = self.declared(&source.options.columns)?;
         let schema = infer(&state, &listed, reader.as_ref(), source).await?;
         let schema = match source.options.header {
             Some(false) => named_in_order(&schema, &declared),
             _ => schema,
         };
-        let more = self.declared(&source.options.columns_if_there).await?;
+        let more = self.declared(&source.options.columns_if_there)?;
         declared.extend(more.into_iter().filter(|(name, _)| {
             let mut fields = schema.fields().iter();
             fields.any(|field| field.name().eq_ignore_ascii_case(name))
@@ -121,7 +119,7 @@ impl Session {
         }
 
         let partitions = match &source.options.partition_columns {
-            Some(columns) => self.declared(columns).await?,
+            Some(columns) => self.declared(columns)?,
             None => hive_partitions(&locations, &listed, &schema),
         };
         let folders = locations.iter().all(is_folder);
@@ -191,37 +189,14 @@ impl Session {
     }
 
     /// The SQL types as the engine's types.
-    pub(super) async fn declared(
+    pub(super) fn declared(
         &self,
         columns: &[(String, String)],
     ) -> Result<Vec<(String, DataType)>, Error> {
-        let mut declared = Vec::with_capacity(columns.len());
-        for (column, written) in columns {
-            declared.push((column.clone(), self.data_type(column, written).await?));
-        }
-        Ok(declared)
-    }
-
-    /// A type in SQL's words, or in those of other warehouses that dbt projects use.
-    async fn data_type(&self, column: &str, written: &str) -> Result<DataType, Error> {
-        let sql = match written.trim().to_lowercase().as_str() {
-            "int64" => "bigint".to_owned(),
-            "float64" => "double".to_owned(),
-            "bool" => "boolean".to_owned(),
-            "datetime" => "timestamp".to_owned(),
-            "number" => "numeric".to_owned(),
-            other => other.to_owned(),
-        };
-        let plan = self.plan(&format!("select cast(null as {sql}) as x")).await;
-        match plan {
-            Ok(plan) => Ok(plain(plan.schema().field(0).data_type())),
-            Err(_) => Err(Error::new(
-                Kind::Type,
-                format!("column `{column}`: no type named `{written}`"),
-            )
-            .help("use a SQL type such as `varchar`, `bigint`, `double`, `decimal(10,2)`, `date`")
-            .written(column)),
-        }
+        let columns = columns.iter();
+        columns
+            .map(|(column, written)| Ok((column.clone(), self.data_type(column, written)?)))
+            .collect()
     }
 
     fn remember_text(&self, listed: &[Listed], schema: &Schema, header: bool) {

@@ -162,7 +162,7 @@ struct ModelEntry {
     #[serde(flatten)]
     query: Query,
     access: &'static str,
-    constraints: [(); 0],
+    constraints: Vec<Value>,
     version: Option<String>,
     latest_version: Option<String>,
     deprecation_date: Option<String>,

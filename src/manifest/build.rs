@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::project::config::{Meta, Owner};
-use crate::project::{ModelProperties, Project, Spanned};
+use crate::project::{ModelProperties, ModelVersion, Project, Spanned, VersionColumns};
 use crate::template::{self, Calls, Host, Macros, Relation, Source as Text};
 
 use super::described::Described;
 use super::settings::Settings;
-use super::{Common, Invocation, Manifest, Node, NodeId, fingerprint, resolve};
+use super::{Common, Invocation, Manifest, Node, NodeId, fingerprint, foreign_key, resolve};
 
 /// A node whose references are not resolved yet.
 pub(super) struct Draft {
@@ -106,6 +106,7 @@ impl<'a> Builder<'a> {
             package: self.invocation.project.clone(),
             path: path.clone(),
             properties_path: None,
+            described_at: None,
             fqn,
             span: Span::file(path.clone()),
             description: String::new(),
@@ -131,6 +132,35 @@ impl<'a> Builder<'a> {
             }
         }
         common.properties_path = self.described.files.get(properties.name.as_str()).cloned();
+        common.described_at = Some(properties.name.span.clone());
+    }
+
+    /// Takes over what the properties say of one version: columns of its own take the place of the
+    /// model's.
+    pub(super) fn describe_version(&self, common: &mut Common, version: &ModelVersion) {
+        if version.description.is_some() {
+            common.description = self.description(version.description.as_ref());
+        }
+        for columns in &version.columns {
+            if let VersionColumns::Inherit(inherited) = columns {
+                common
+                    .columns
+                    .retain(|column| inherited.takes(&column.name.value));
+            }
+        }
+        for columns in &version.columns {
+            if let VersionColumns::Own(own) = columns {
+                let name = &own.name.value;
+                match common
+                    .columns
+                    .iter_mut()
+                    .find(|known| known.name.value == *name)
+                {
+                    Some(known) => *known = own.as_ref().clone(),
+                    None => common.columns.push(own.as_ref().clone()),
+                }
+            }
+        }
     }
 
     /// A description with its calls of `doc()` answered. One that does not render stays as written:
@@ -245,7 +275,17 @@ impl<'a> Builder<'a> {
             self.diagnostics.extend(diagnostics);
             resolved.push((id.clone(), dependencies, macros));
         }
-        for (id, dependencies, macros) in resolved {
+        let (mut foreign_keys, diagnostics) = foreign_key::resolve(manifest);
+        self.diagnostics.extend(diagnostics);
+        for (id, mut dependencies, macros) in resolved {
+            if let (Some(keys), Some(Node::Model(model))) =
+                (foreign_keys.remove(&id), manifest.nodes.get_mut(&id))
+            {
+                // A table that refers to itself waits for nobody.
+                let others = keys.iter().map(|key| &key.to).filter(|to| **to != id);
+                dependencies.extend(others.cloned());
+                model.foreign_keys = keys;
+            }
             if let Some(node) = manifest.nodes.get_mut(&id) {
                 let common = node.common_mut();
                 for dependency in dependencies {

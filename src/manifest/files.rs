@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::constraints;
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::project::config::{
     self, IncrementalStrategy, Materialized, ModelConfig, SeedConfig, TestConfig,
@@ -18,7 +17,7 @@ use super::build::{Builder, Draft};
 use super::settings::{Layers, Settings};
 use super::{
     Access, Analysis, Common, Materialization, Model, Node, NodeId, Seed, Strategy, Test, TestKind,
-    merging,
+    constraints, contract, merging,
 };
 
 /// Answers a template in the parse pass, before anything is resolved.
@@ -124,6 +123,9 @@ impl Builder<'_> {
         if let Some(properties) = properties {
             self.describe(&mut common, properties);
         }
+        if let Some(version) = version {
+            self.describe_version(&mut common, version);
+        }
         constraints::check(&constraints, &common.columns, &mut diagnostics);
         let primary_key =
             primary_key.or_else(|| constraints::primary_key(&constraints, &common.columns));
@@ -131,6 +133,7 @@ impl Builder<'_> {
             self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
         let key = primary_key.as_deref().unwrap_or_default();
         merging::settle(&mut config, key, &materialization, &mut diagnostics);
+        contract::check(&config, &common, &materialization, &mut diagnostics);
         if parsed.calls.incremental {
             merging::partial(&config, &mut diagnostics);
         }
@@ -162,6 +165,7 @@ impl Builder<'_> {
             text: file.text.clone(),
             asks_incremental: parsed.calls.incremental,
             constraints,
+            foreign_keys: Vec::new(),
             common,
         };
         let draft = Draft {

@@ -5,12 +5,15 @@
 //! properties: sources, exposures, generic tests ─────────────────────────┴▶ resolve ─▶ Manifest
 //! ```
 
+mod breaking;
 mod build;
 mod constraints;
+mod contract;
 mod describe;
 mod described;
 mod files;
 mod fingerprint;
+mod foreign_key;
 mod generic;
 mod invocation;
 mod landing;
@@ -25,9 +28,12 @@ mod unit;
 mod unused;
 
 pub mod artifact;
+pub mod data_type;
 
+pub use breaking::breaking_changes;
 pub use build::build;
 pub use describe::{describe, graph};
+pub use foreign_key::ForeignKey;
 pub use generic::is_expression;
 pub use invocation::{Invocation, instant};
 pub use node::{

@@ -11,7 +11,7 @@ use crate::project::config::{ModelConfig, SeedConfig, TestConfig};
 use crate::project::{ColumnProperties, Constraint, Place, SourceTable};
 use crate::template::Relation;
 
-use super::UnitTest;
+use super::{ForeignKey, UnitTest};
 
 /// dbt's unique id of a node: `model.user_reference.user_360`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +102,8 @@ pub struct Common {
     pub path: Arc<str>,
     /// The properties file that describes it, where one does.
     pub properties_path: Option<Arc<str>>,
+    /// Its name there.
+    pub described_at: Option<Span>,
     /// dbt's fully qualified name: package, folders, name.
     pub fqn: Vec<String>,
     /// Where the node is defined: its file, or its entry in a properties file.
@@ -206,6 +208,8 @@ pub struct Model {
     pub asks_incremental: bool,
     /// Constraints of the table as a whole; those of a column stand with the column.
     pub constraints: Vec<Constraint>,
+    /// The constraints of both that point to another table, resolved.
+    pub foreign_keys: Vec<ForeignKey>,
 }
 
 #[derive(Clone, Debug)]

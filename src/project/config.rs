@@ -122,7 +122,7 @@ pub struct ModelConfig {
     /// Privileges by name. Accepted for dbt; Delta tables have none.
     pub grants: Option<BTreeMap<String, Many<String>>>,
     /// Whether the columns and types of the properties file are held.
-    pub contract: Option<Contract>,
+    pub contract: Option<Spanned<Contract>>,
     /// How the documentation shows the model.
     pub docs: Option<Docs>,
     /// SQL before the model's own.

@@ -4,6 +4,7 @@
 //! pinned to one version. Nothing here prints: callers listen to the [`Event`]s.
 
 mod audit;
+mod constraints;
 mod event;
 mod hooks;
 mod inputs;

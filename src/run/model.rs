@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::step::{Ended, Work};
 use super::writing::{action, write};
-use super::{Job, Live, Outcome, hooks, landing};
+use super::{Job, Live, Outcome, constraints, hooks, landing};
+use crate::check::contract;
 use crate::compile;
 use crate::delta::{self, SchemaChange};
 use crate::diagnostic::{Code, Diagnostic};
@@ -49,6 +50,8 @@ async fn once(work: &Work<'_>, model: &Model, attempt: usize) -> Result<Done, Di
         .plan(&compiled.sql)
         .await
         .map_err(|error| located(error, &compiled))?;
+    contract::hold(&session, model, &plan)?;
+    let plan = contract::in_order(model, &plan).map_err(|error| located(error, &compiled))?;
     let mut warnings = compiled.warnings.clone();
     warnings.extend(plan::stale_rows(
         model,
@@ -92,7 +95,8 @@ async fn once(work: &Work<'_>, model: &Model, attempt: usize) -> Result<Done, Di
                     return Err(located(session.told(&compiled.sql, error), &compiled));
                 }
                 Err(error) => {
-                    let place = error.place(model);
+                    let place = constraints::place(&job.basis.manifest, model, &error);
+                    let place = place.unwrap_or_else(|| error.place(model));
                     return Err(error.into_diagnostic().at(place));
                 }
             };

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Job, landing};
-use crate::delta::{self, Constraint, Merge, OwnColumn, PrimaryKey, Rule, UpdateColumns, Write};
+use super::{Job, constraints, landing};
+use crate::delta::{self, Merge, OwnColumn, PrimaryKey, Write};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Materialization, Model, Node, Strategy};
 use crate::plan::{Action, Step};
+use crate::project::Spanned;
 use crate::project::config::ColumnRule;
-use crate::project::{ConstraintKind, Spanned};
 
 /// The write of a model's rows, as its settings want it.
 pub(super) fn write(
@@ -30,14 +30,15 @@ pub(super) fn write(
     write.own_column = OwnColumn::of(&value(&model.config.on_missing));
     if model.materialization == Materialization::Incremental(Strategy::Merge) {
         let key = PrimaryKey::new(&model.primary_key);
-        write.admission = key.map(|key| merge(job, model, key));
+        let as_of = job.basis.invocation.as_of;
+        write.admission = key.map(|key| Merge::of(model, key, as_of));
     }
     write.configuration = properties(model);
     if !model.primary_key.is_empty() {
         // A table of another tool is not raised to a protocol that its owner did not ask for.
         write.defaults = BTreeMap::from([(FEED.to_owned(), true.to_string())]);
     }
-    write.constraints = constraints(model);
+    write.constraints = constraints::of_model(&job.basis.manifest, model);
     write.commit_info = landing::commit_info(job, node);
     let once = adds_up(&write.action);
     write.transaction = Some(landing::transaction(job, node, once));
@@ -59,46 +60,11 @@ fn adds_up(action: &delta::Action) -> bool {
     }
 }
 
-/// The constraints that a commit is held to.
-fn constraints(model: &Model) -> Vec<Constraint> {
-    let of_columns = model.common.columns.iter().flat_map(|column| {
-        let name = column.name.value.to_string();
-        let constraints = column.constraints.iter();
-        constraints.map(move |constraint| (constraint, vec![name.clone()]))
-    });
-    let of_table = model.constraints.iter().map(|constraint| {
-        let columns = constraint.columns.iter();
-        let columns = columns.map(|column| column.value.clone()).collect();
-        (constraint, columns)
-    });
-    let mut found = Vec::new();
-    for (constraint, columns) in of_columns.chain(of_table) {
-        match (constraint.kind.value, &constraint.expression) {
-            (ConstraintKind::NotNull, _) => {
-                found.extend(columns.into_iter().map(|column| Constraint {
-                    name: format!("`{column}` is not null"),
-                    rule: Rule::NotNull { column },
-                }));
-            }
-            (ConstraintKind::Check, Some(condition)) => found.push(Constraint {
-                name: match &constraint.name {
-                    Some(name) => format!("`{name}`: `{}`", condition.value),
-                    None => format!("`{}`", condition.value),
-                },
-                rule: Rule::Check {
-                    condition: condition.value.clone(),
-                },
-            }),
-            _ => {}
-        }
-    }
-    found
-}
-
 /// What the step does to its table; none where nothing lands.
 pub(super) fn action(job: &Job, step: &Step, model: &Model) -> Option<delta::Action> {
     let key = PrimaryKey::new(&model.primary_key);
-    let merge = |key: PrimaryKey| delta::Action::Merge(merge(job, model, key));
+    let as_of = job.basis.invocation.as_of;
+    let merge = |key: PrimaryKey| delta::Action::Merge(Merge::of(model, key, as_of));
     let planned = match (&step.action, &model.materialization) {
         // Another run may make the table meanwhile, and its rows are not to be lost.
         (Action::Create, Materialization::Incremental(strategy)) => match strategy {
@@ -120,35 +86,6 @@ pub(super) fn action(job: &Job, step: &Step, model: &Model) -> Option<delta::Act
         (Action::DeleteInsert, Some(key)) => Some(delta::Action::DeleteInsert { key }),
         // The manifest lets no such strategy through without a key.
         (Action::Merge | Action::DeleteInsert, None) => Some(delta::Action::Append { key: None }),
-    }
-}
-
-/// The merge of a model's rows, as its settings want it.
-fn merge(job: &Job, model: &Model, key: PrimaryKey) -> Merge {
-    let config = &model.config;
-    let text = |setting: &Option<Spanned<String>>| setting.as_ref().map(|text| text.value.clone());
-    let predicates = config.incremental_predicates.iter();
-    let predicates = predicates.flat_map(|all| all.iter());
-    let ratio = config.max_delete_ratio.as_ref();
-    Merge {
-        update: match (&config.merge_update_columns, &config.merge_exclude_columns) {
-            (Some(columns), _) => UpdateColumns::Only(columns.value.0.clone()),
-            (None, Some(columns)) => UpdateColumns::Except(columns.value.0.clone()),
-            (None, None) => UpdateColumns::All,
-        },
-        on_match: value(&config.on_match),
-        update_when: text(&config.update_when),
-        insert_when: text(&config.insert_when),
-        delete_when: text(&config.delete_when),
-        on_missing: value(&config.on_missing),
-        missing_when: text(&config.not_matched_by_source_condition),
-        max_delete_ratio: ratio.map_or(Merge::MAX_DELETE_RATIO, |ratio| ratio.value.0),
-        predicates: predicates.map(|text| text.value.clone()).collect(),
-        prune_by: value(&config.prune_by).0,
-        source_alias: text(&config.source_alias),
-        target_alias: text(&config.target_alias),
-        as_of: job.basis.invocation.as_of,
-        ..Merge::on(key)
     }
 }
 

@@ -197,16 +197,21 @@ fn walk<'a>(
 
 /// Whether a selection asks for the lineage of columns, which takes planning every query.
 pub fn asks_for_columns(criteria: &Criteria, selectors: &Selectors) -> bool {
+    let is_column = |method: &Method| matches!(method, Method::Column(_));
     let texts = criteria.select.iter().chain(&criteria.exclude);
     let mut written = texts.filter_map(|text| super::parse(text).ok());
     let mut names = selectors.names().filter_map(|name| selectors.get(name));
-    written.any(|selector| asks(&selector)) || names.any(|named| asks(&named.definition))
+    written.any(|selector| asks(&selector, is_column))
+        || names.any(|named| asks(&named.definition, is_column))
 }
 
-fn asks(selector: &Selector) -> bool {
+/// Whether a method of the kind is anywhere in a selector.
+pub(super) fn asks(selector: &Selector, is: fn(&Method) -> bool) -> bool {
     match selector {
-        Selector::Atom(atom) => matches!(atom.method, Method::Column(_)),
-        Selector::Union(parts) | Selector::Intersection(parts) => parts.iter().any(asks),
-        Selector::Difference(from, without) => asks(from) || asks(without),
+        Selector::Atom(atom) => is(&atom.method),
+        Selector::Union(parts) | Selector::Intersection(parts) => {
+            parts.iter().any(|part| asks(part, is))
+        }
+        Selector::Difference(from, without) => asks(from, is) || asks(without, is),
     }
 }

@@ -24,7 +24,7 @@ pub use columns::{ColumnId, ColumnPaths, ColumnPattern, Direction, asks_for_colu
 pub use method::{FqnPattern, Method, StateCheck, TestType, Value, VersionKind};
 pub use parse::{Atom, Depth, Reach, Selector, parse};
 pub use selectors::{NamedSelector, Selectors, named};
-pub use state::{Compared, Snapshot, State};
+pub use state::{Compared, Snapshot, State, asks_what_changed};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Graph, NodeSet};

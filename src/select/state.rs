@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::manifest::NodeId;
+use crate::manifest::{NodeId, data_type};
 
+use super::columns::asks;
 use super::method::{Method, StateCheck};
 use super::parse::invalid;
+use super::{Criteria, Selectors};
 
 /// State read from earlier runs, where it is given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +48,20 @@ struct Aspects {
     contract: Value,
     /// Where the node stands, and what else a source, test or exposure is made of.
     rest: Value,
+}
+
+/// Whether a selection asks what was modified since another time.
+pub fn asks_what_changed(criteria: &Criteria, selectors: &Selectors) -> bool {
+    let compares = |method: &Method| match method {
+        Method::State(check) => !matches!(check, StateCheck::New | StateCheck::Old),
+        _ => false,
+    };
+    let texts = criteria.select.iter().chain(&criteria.exclude);
+    let mut written = texts.filter_map(|text| super::parse(text).ok());
+    let named = criteria.selector.as_ref();
+    let named = named.and_then(|name| selectors.get(name));
+    written.any(|selector| asks(&selector, compares))
+        || named.is_some_and(|named| asks(&named.definition, compares))
 }
 
 impl State<'_> {
@@ -168,7 +184,7 @@ impl Aspects {
             descriptions: descriptions(node),
             relation: placed.into(),
             macros: macro_texts(node, macros),
-            contract: pick(node, &["contract"]).into(),
+            contract: contract(node),
             rest: pick(
                 node,
                 &[
@@ -191,6 +207,45 @@ fn pick(node: &Value, keys: &[&str]) -> Vec<Value> {
     keys.iter()
         .map(|key| node.get(*key).cloned().unwrap_or_default())
         .collect()
+}
+
+/// What an enforced contract promises; nothing where none is enforced. It is read from the columns and
+/// not from the checksum, which dbt and refx make in different ways.
+fn contract(node: &Value) -> Value {
+    if node.pointer("/contract/enforced") != Some(&Value::Bool(true)) {
+        return Value::Null;
+    }
+    let constraints = |of: &Value| {
+        let each = of.get("constraints").and_then(Value::as_array);
+        let keys = ["type", "expression", "columns", "to", "to_columns"];
+        each.into_iter()
+            .flatten()
+            .map(|one| Value::from(pick(one, &keys)))
+            .collect::<Vec<_>>()
+    };
+    let columns = node.get("columns").and_then(Value::as_object);
+    let mut promised: BTreeMap<String, Value> = BTreeMap::new();
+    for (name, column) in columns.into_iter().flatten() {
+        let written = column.get("data_type").and_then(Value::as_str);
+        let of_type = Value::from(written.map(data_type::plain));
+        promised.insert(
+            name.to_lowercase(),
+            vec![of_type, constraints(column).into()].into(),
+        );
+    }
+    let key = node
+        .pointer("/config/unique_key")
+        .cloned()
+        .unwrap_or_default();
+    let materialized = node.pointer("/config/materialized").cloned();
+    let promised = promised.into_iter().collect::<Map<_, _>>();
+    vec![
+        promised.into(),
+        constraints(node).into(),
+        key,
+        materialized.unwrap_or_default(),
+    ]
+    .into()
 }
 
 /// The descriptions that reach the table: those that `persist_docs` writes there, and all of an

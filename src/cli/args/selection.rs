@@ -57,7 +57,7 @@ pub struct SelectionArgs {
         value_enum
     )]
     pub indirect_selection: Option<IndirectSelection>,
-    /// Folder with the artifacts of an earlier run, for `state:` and `result:`
+    /// Folder with the artifacts of an earlier run, for `state:`, `result:` and broken contracts
     #[arg(
         long,
         value_name = "DIR",

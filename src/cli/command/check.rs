@@ -11,7 +11,7 @@ use crate::cli::report::{Ended, Report};
 use crate::cli::settings::{Settings, criteria};
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::graph::NodeSet;
-use crate::manifest::ResourceType;
+use crate::manifest::{NodeId, ResourceType};
 
 pub(crate) async fn check(
     report: Report,
@@ -21,7 +21,12 @@ pub(crate) async fn check(
     let started = Instant::now();
     let (opened, mut diagnostics) = Opened::load(report, settings)?;
     let state = flags.selection.state.as_deref();
-    let nodes = opened.pick(&criteria(&flags.selection), state, &ResourceType::ALL)?;
+    let criteria = criteria(&flags.selection);
+    let (nodes, breaking) = opened.pick_beside(&criteria, state, &ResourceType::ALL)?;
+    let manifest = &opened.loaded.manifest;
+    let concerns = |id: &NodeId| nodes.contains(id) || manifest.get(id).is_none();
+    let breaking = breaking.into_iter().filter(|(id, _)| concerns(id));
+    diagnostics.extend(breaking.map(|(_, diagnostic)| diagnostic));
     let answers = opened.check(&nodes, flags.offline).await?;
     opened.write_manifest(&BTreeMap::new())?;
     let found = of_answers(&answers, &nodes, &diagnostics);

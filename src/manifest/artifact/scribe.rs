@@ -17,7 +17,7 @@ use crate::manifest::{
     Analysis, Common, Exposure, Manifest, Model, Node, NodeId, Rows, Source, Test, TestKind,
     UnitTest,
 };
-use crate::project::{ColumnProperties, Constraint, ConstraintKind};
+use crate::project::{ColumnProperties, Constraint};
 use crate::template::{MacroDefinition, Relation};
 
 /// What every entry is written from.
@@ -158,7 +158,7 @@ impl Scribe<'_> {
             compiled_code,
             extra_ctes_injected: false,
             extra_ctes: [],
-            contract: json!({ "enforced": false, "alias_types": true, "checksum": null }),
+            contract: contract(node.as_model()),
         }
     }
 
@@ -166,7 +166,7 @@ impl Scribe<'_> {
         ModelEntry {
             query: self.query(node, Some(&model.relation), &model.text),
             access: model.access.as_str(),
-            constraints: [],
+            constraints: model.constraints.iter().map(of_table).collect(),
             version: model.version.clone(),
             latest_version: model.latest_version.clone(),
             deprecation_date: None,
@@ -471,22 +471,37 @@ fn columns(columns: &[ColumnProperties]) -> Map<String, Value> {
         .collect()
 }
 
+/// What a model promises; of other nodes, that they promise nothing.
+fn contract(model: Option<&Model>) -> Value {
+    let written = model.and_then(|model| model.config.contract.as_ref());
+    let written = written.map(|contract| contract.value).unwrap_or_default();
+    json!({
+        "enforced": written.enforced,
+        "alias_types": written.alias_types,
+        "checksum": model.and_then(Model::contract_checksum),
+    })
+}
+
+/// A constraint of the table as a whole.
+fn of_table(of_table: &Constraint) -> Value {
+    let columns: Vec<&str> = of_table
+        .columns
+        .iter()
+        .map(|name| name.value.as_str())
+        .collect();
+    let mut entry = constraint(of_table);
+    entry["columns"] = json!(columns);
+    entry
+}
+
 fn constraint(constraint: &Constraint) -> Value {
-    let kind = match constraint.kind.value {
-        ConstraintKind::NotNull => "not_null",
-        ConstraintKind::Unique => "unique",
-        ConstraintKind::PrimaryKey => "primary_key",
-        ConstraintKind::ForeignKey => "foreign_key",
-        ConstraintKind::Check => "check",
-        ConstraintKind::Custom => "custom",
-    };
     let columns: Vec<&str> = constraint
         .to_columns
         .iter()
         .map(|name| name.value.as_str())
         .collect();
     json!({
-        "type": kind,
+        "type": constraint.kind.value.as_str(),
         "name": constraint.name,
         "expression": constraint.expression.as_ref().map(|text| &text.value),
         "warn_unenforced": constraint.warn_unenforced.unwrap_or(true),

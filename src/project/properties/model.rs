@@ -123,6 +123,17 @@ pub struct InheritedColumns {
     pub exclude: Many<String>,
 }
 
+impl InheritedColumns {
+    /// Whether the version has the model's column of a name.
+    pub fn takes(&self, name: &str) -> bool {
+        let all =
+            |names: &Many<String>| matches!(names.as_slice(), [one] if one == "all" || one == "*");
+        let among = |names: &Many<String>| names.iter().any(|known| known == name);
+        let included = self.include.as_ref();
+        included.is_none_or(|names| all(names) || among(names)) && !among(&self.exclude)
+    }
+}
+
 /// A column: an indicator of a thematic table.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -184,20 +195,20 @@ pub struct Constraint {
     pub kind: Spanned<ConstraintKind>,
     /// The constraint's own name.
     pub name: Option<String>,
-    /// The condition of a `check`.
+    /// The condition of a `check`; of a foreign key in dbt's older form, `users (user_id)`.
     pub expression: Option<Spanned<String>>,
     /// The columns of a table's constraint.
     #[serde(default)]
     pub columns: Vec<Spanned<String>>,
-    /// What a foreign key points to: `ref('users')`.
+    /// What a foreign key points to: `ref('users')`, `source('crm', 'users')`.
     pub to: Option<Spanned<String>>,
-    /// The columns that a foreign key points to.
+    /// The columns that a foreign key points to; the other model's primary key where absent.
     #[serde(default)]
     pub to_columns: Vec<Spanned<String>>,
-    /// Accepted for dbt.
+    /// `false`: no warning where nothing holds the constraint.
     #[serde(default)]
     pub warn_unenforced: Option<bool>,
-    /// Accepted for dbt.
+    /// `false`: no warning where refx does not know the constraint.
     #[serde(default)]
     pub warn_unsupported: Option<bool>,
 }
@@ -207,14 +218,35 @@ pub struct Constraint {
 pub enum ConstraintKind {
     /// No NULL.
     NotNull,
-    /// No value twice.
+    /// No value twice; NULLs count as different.
     Unique,
     /// Neither NULL nor twice.
     PrimaryKey,
-    /// Each value stands in another table.
+    /// Each value that is not NULL stands in another table.
     ForeignKey,
     /// A condition on each row.
     Check,
     /// One of the warehouse's own. Accepted for dbt.
     Custom,
+}
+
+impl Constraint {
+    /// Whether the steward wants to hear that nothing holds the constraint.
+    pub fn warns(&self) -> bool {
+        self.warn_unenforced != Some(false) && self.warn_unsupported != Some(false)
+    }
+}
+
+impl ConstraintKind {
+    /// The word of properties files and artifacts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConstraintKind::NotNull => "not_null",
+            ConstraintKind::Unique => "unique",
+            ConstraintKind::PrimaryKey => "primary_key",
+            ConstraintKind::ForeignKey => "foreign_key",
+            ConstraintKind::Check => "check",
+            ConstraintKind::Custom => "custom",
+        }
+    }
 }

@@ -6,10 +6,11 @@ use crate::project::Render;
 use crate::project::yaml::{Node, Value};
 
 /// What is rendered later, or never: descriptions call on `{% docs %}` blocks, hooks and `where`
-/// run with the model, the input of a unit test names one.
-const LATER: [&str; 8] = [
+/// run with the model; the input of a unit test and a foreign key name one.
+const LATER: [&str; 9] = [
     "description",
     "input",
+    "to",
     "pre_hook",
     "pre-hook",
     "post_hook",

@@ -166,6 +166,7 @@ fn common(kind: &str, name: &str, path: &str, fqn: &str) -> Common {
         package: PROJECT.into(),
         path: path.into(),
         properties_path: None,
+        described_at: None,
         fqn: format!("{PROJECT}/{fqn}")
             .split('/')
             .map(str::to_string)
@@ -213,6 +214,7 @@ fn model(path: &str) -> Builder {
         text: "select 1".into(),
         asks_incremental: false,
         constraints: Vec::new(),
+        foreign_keys: Vec::new(),
     }))
 }
 

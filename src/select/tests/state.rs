@@ -85,6 +85,13 @@ fn each_side_of_a_node() {
         model(all, "plays")["columns"] = json!({"user_id": {"description": "who"}});
     };
     let contract: Change = |all| model(all, "plays")["contract"]["enforced"] = json!(true);
+    let promised: Change = |all| {
+        model(all, "plays")["contract"]["enforced"] = json!(true);
+        model(all, "plays")["columns"] = json!({"user_id": {"data_type": "text"}});
+    };
+    let unpromised: Change = |all| {
+        model(all, "plays")["columns"] = json!({"user_id": {"data_type": "text"}});
+    };
     let inner: Change = |all| all["macros"]["macro.p.inner"]["macro_sql"] = json!("2");
     let source: Change = |all| {
         all["sources"]["source.user_reference.raw.users"]["identifier"] = json!("people");
@@ -102,6 +109,10 @@ fn each_side_of_a_node() {
         (text, "state:modified.persisted_descriptions", "plays"),
         (unseen, "state:modified", ""),
         (contract, "state:modified.contract", "plays"),
+        (promised, "state:modified.contract", "plays"),
+        (promised, "state:modified.body", ""),
+        // Without a contract nobody is promised a type.
+        (unpromised, "state:modified", ""),
         (inner, "state:modified.macros", "recency"),
         (inner, "state:modified", "recency"),
         (source, "state:modified", "raw.users"),

@@ -1,0 +1,2 @@
+{{ config(primary_key='user') }}
+select user_id from {{ ref('users') }}

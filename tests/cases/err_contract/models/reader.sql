@@ -1,0 +1,1 @@
+select user_id, spent * 2 as twice from {{ ref('daily') }}

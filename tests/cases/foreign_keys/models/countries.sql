@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select country, count(*) as users from {{ ref('users') }} group by country
