@@ -198,13 +198,37 @@ impl Checking<'_> {
     pub(super) async fn plan(&self, compiled: &Compiled) -> Result<Plan, Diagnostic> {
         let plan = self.session.plan(&compiled.sql).await;
         plan.map_err(|error| {
-            let unknown = (error.kind == Kind::UnknownTable).then(|| error.written.clone());
+            let (kind, written) = (error.kind, error.written.clone());
             let diagnostic = located(error, compiled);
-            match unknown.flatten().and_then(|name| self.meant(&name)) {
-                Some(help) => diagnostic.help(help),
-                None => diagnostic,
+            match kind {
+                Kind::UnknownTable => match written.and_then(|name| self.meant(&name)) {
+                    Some(help) => diagnostic.help(help),
+                    None => diagnostic,
+                },
+                Kind::UnknownColumn if diagnostic.help.is_none() => self.declared(diagnostic),
+                _ => diagnostic,
             }
         })
+    }
+
+    /// The files of a source may have columns that it does not declare.
+    fn declared(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let nodes = self.inputs.iter();
+        let nodes = nodes.filter_map(|(id, _)| self.scope.fresh.manifest.get(id));
+        let declared = nodes.filter_map(|node| match node {
+            Node::Source(table) if source::is_declared(table) => {
+                Some(format!("`{}.{}`", table.source_name, node.name()))
+            }
+            _ => None,
+        });
+        let declared: Vec<String> = declared.collect();
+        match declared.is_empty() {
+            true => diagnostic,
+            false => diagnostic.help(format!(
+                "if the files of {} have it, declare it there with its `data_type`",
+                declared.join(" or ")
+            )),
+        }
     }
 
     /// How to read what is named as a table and is a node of the project.

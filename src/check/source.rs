@@ -25,8 +25,7 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
         );
     };
     let table = SourceTable::of(source, place, &scope.root);
-    let columns = source.common.columns.len();
-    if columns > 0 && table.options.columns.len() == columns {
+    if is_declared(source) {
         return match session.declared_shape(&table.options.columns) {
             Ok(shape) => known(shape, None),
             Err(error) => {
@@ -64,6 +63,12 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
             Checked::failed(diagnostic.at(place))
         }
     }
+}
+
+/// Whether the source's columns are those that it declares, each with a type.
+pub(super) fn is_declared(source: &Source) -> bool {
+    let columns = &source.common.columns;
+    !columns.is_empty() && columns.iter().all(|column| column.data_type.is_some())
 }
 
 /// Where a column that is spoken of is declared; else where the source is said to be.
