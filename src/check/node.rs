@@ -205,14 +205,14 @@ impl Checking<'_> {
                     Some(help) => diagnostic.help(help),
                     None => diagnostic,
                 },
-                Kind::UnknownColumn if diagnostic.help.is_none() => self.declared(diagnostic),
+                Kind::UnknownColumn if diagnostic.help.is_none() => self.undeclared(diagnostic),
                 _ => diagnostic,
             }
         })
     }
 
     /// The files of a source may have columns that it does not declare.
-    fn declared(&self, diagnostic: Diagnostic) -> Diagnostic {
+    fn undeclared(&self, diagnostic: Diagnostic) -> Diagnostic {
         let nodes = self.inputs.iter();
         let nodes = nodes.filter_map(|(id, _)| self.scope.fresh.manifest.get(id));
         let declared = nodes.filter_map(|node| match node {
