@@ -743,4 +743,176 @@ codes! {
     ///     versions: [{v: 1}, {v: 2}]
     /// ```
     BreakingChange = "breaking-change",
+
+    // Rules of lint.
+    /// A model asks for the time of the run, or for a value by chance. It gives other rows each time
+    /// that it runs, and no past day can be built again.
+    ///
+    /// ```sql
+    /// where event_ts >= now() - interval '30' day             -- wall-clock
+    /// where event_ts >= {{ as_of() }} - interval '30' day     -- the instant that the run computes for
+    /// ```
+    WallClock = "wall-clock",
+    /// A function that takes rows by their order, or a `limit`, without an `order by`. Which rows it
+    /// takes differs from run to run.
+    ///
+    /// ```sql
+    /// first_value(title)                                      -- no-order
+    /// first_value(title order by event_ts, event_id)
+    /// ```
+    NoOrder = "no-order",
+    /// The order of a window, an aggregate or a `limit` leaves open which of two rows comes first,
+    /// and a key of the rows is known that it does not hold. Where two rows tie, the result differs
+    /// from run to run.
+    ///
+    /// ```sql
+    /// row_number() over (partition by user_id order by day)             -- partial-order
+    /// row_number() over (partition by user_id order by day, device)     -- the key is user_id, day, device
+    /// ```
+    PartialOrder = "partial-order",
+    /// A comparison with NULL, which is never true.
+    ///
+    /// ```sql
+    /// where closed_at = null                                  -- null-comparison
+    /// where closed_at is null
+    /// ```
+    NullComparison = "null-comparison",
+    /// Values of two types are compared, and one is cast on the way, at a loss. A text is read as a
+    /// number or a date (one that is none fails the run), a bigint is rounded to a double, a
+    /// timestamp equals a date at midnight only.
+    ///
+    /// ```sql
+    /// where event_ts = date '2024-08-31'                      -- lossy-comparison
+    /// where cast(event_ts as date) = date '2024-08-31'
+    /// ```
+    LossyComparison = "lossy-comparison",
+    /// A join matches columns of types that only meet by a cast which loses: text and number, bigint
+    /// and double, timestamp and date. Rows are not found, or the run fails.
+    ///
+    /// ```sql
+    /// on orders.customer_code = customers.customer_id         -- join-types: varchar and bigint
+    /// on cast(orders.customer_code as bigint) = customers.customer_id
+    /// ```
+    JoinTypes = "join-types",
+    /// A branch of a union gives columns in another order than the first one. Unions go by position,
+    /// so values land in columns of other names.
+    ///
+    /// ```sql
+    /// select user_id, device, plays from web union all select user_id, plays, device from app
+    /// ```
+    UnionColumns = "union-columns",
+    /// A column of a union has types in its branches that only meet at a loss: numbers become text,
+    /// whole numbers become doubles. Cast one of them to the type that is meant.
+    ///
+    /// ```sql
+    /// select user_id, zip from users union all select user_id, 0 from visitors       -- union-types
+    /// select user_id, zip from users union all select user_id, null from visitors
+    /// ```
+    UnionTypes = "union-types",
+    /// A whole number divided by a column of whole numbers: the fraction is cut off, and a share is 0.
+    ///
+    /// ```sql
+    /// clicks / views                                          -- integer-division
+    /// cast(clicks as double) / nullif(views, 0)
+    /// ```
+    IntegerDivision = "integer-division",
+    /// A sum over a join counts a row once for each of the rows that it was joined to.
+    ///
+    /// ```sql
+    /// select o.user_id, sum(o.amount) from orders as o inner join items as i on i.order_id = o.order_id
+    /// group by o.user_id                                      -- fan-out: an order counts once an item
+    /// ```
+    ///
+    /// Aggregate `items` to one row an order first, and join then.
+    FanOut = "fan-out",
+    /// A table is published with `select *`: its columns are whatever the tables that it reads have
+    /// today, and one that is added there shows here unasked. Name the columns. `select * from final`
+    /// is no finding where the CTE `final` names them.
+    ///
+    /// ```sql
+    /// select * from {{ ref('stg_users') }}                    -- select-star
+    /// select user_id, signup_date from {{ ref('stg_users') }}
+    /// ```
+    SelectStar = "select-star",
+    /// A CTE that nothing reads: left over, or meant to be read where another name stands.
+    ///
+    /// ```sql
+    /// with plays as (select …), old_plays as (select …)       -- unused-cte: old_plays
+    /// select user_id from plays
+    /// ```
+    UnusedCte = "unused-cte",
+    /// A column of the primary key in which the query itself puts NULL: by an outer join, by
+    /// `nullif`, by a `case` without `else`. A keyed table takes no NULL key, and the run would fail.
+    ///
+    /// ```sql
+    /// select d.user_id from users as u left join devices as d on d.user_id = u.user_id   -- nullable-key
+    /// select u.user_id from users as u left join devices as d on d.user_id = u.user_id
+    /// ```
+    NullableKey = "nullable-key",
+    /// The query gives several rows of one primary key: it groups by more columns than the key has,
+    /// or joins tables whose keys have more. A keyed table takes no duplicate, and the run would fail.
+    ///
+    /// ```sql
+    /// {{ config(primary_key='user_id') }}
+    /// select user_id, device, count(*) as plays from plays group by user_id, device      -- unproven-key
+    /// ```
+    UnprovenKey = "unproven-key",
+    /// A view or an ephemeral model that nothing reads: no model, no test of another node, no
+    /// exposure. Remove it, or let it land as a table if it is a product of its own. A project that
+    /// lands no table at all is not told.
+    ///
+    /// ```sql
+    /// {{ config(materialized='table') }}                      -- where the model is a product of its own
+    /// ```
+    UnreferencedModel = "unreferenced-model",
+    /// A column of a published table without a description: nobody can rely on an indicator that is
+    /// not defined. Describe it in a properties file. A project that describes no column at all is
+    /// not told, unless it sets the rule's level itself.
+    ///
+    /// ```yaml
+    /// columns:
+    ///   - name: plays
+    ///     description: Plays of more than ten seconds, since the beginning.
+    /// ```
+    UndescribedIndicator = "undescribed-indicator",
+    /// A published table for which nobody answers. Give it an `owner`, or a `group` that has one. A
+    /// project without any owner is not told, unless it sets the rule's level itself.
+    ///
+    /// ```yaml
+    /// models:
+    ///   - name: user_360
+    ///     owner: crm team
+    /// ```
+    NoOwner = "no-owner",
+    /// Two indicators are computed in the same way from the same columns. One of them is enough: let
+    /// the other read it, so that they cannot drift apart.
+    ///
+    /// ```sql
+    /// coalesce(n.active_days, 0) as active_days               -- in user_navigation
+    /// coalesce(n.active_days, 0) as days_active               -- in user_360: same-meaning
+    /// navigation.active_days                                  -- read it from user_navigation instead
+    /// ```
+    SameMeaning = "same-meaning",
+    /// Two published tables have a column of one name that they compute differently. Whoever reads
+    /// both takes them for the same figure: give one another name, or let it read the other.
+    ///
+    /// ```sql
+    /// count(*) as plays                                       -- in user_video_consumption
+    /// count(distinct content_id) as plays                     -- in user_live_replay: two-meanings
+    /// count(distinct content_id) as contents_played
+    /// ```
+    TwoMeanings = "two-meanings",
+    /// `refx: allow(…)` names a rule that does not exist.
+    ///
+    /// ```sql
+    /// limit 10 -- refx: allow(no-ordr)                        -- unknown-rule: did you mean `no-order`?
+    /// ```
+    UnknownRule = "unknown-rule",
+    /// `refx: allow(…)` silences nothing: what it was written for is mended, or stands on another
+    /// line. Remove it.
+    ///
+    /// ```sql
+    /// select user_id from users order by user_id -- refx: allow(no-order)
+    /// ```
+    UnusedAllow = "unused-allow",
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::diagnostic::Code;
+use crate::project::config::{Level, Lint};
 use crate::{cli, project};
 
 fn check(page: &str, expected: &str) {
@@ -52,6 +53,61 @@ fn page_of_errors() {
     }
     check("errors.md", &page);
 }
+
+#[test]
+fn page_of_lint() {
+    let mut page = String::from(LINT);
+    for (rule, level, what) in Lint::RULES {
+        let level = match level {
+            Level::Off => "off",
+            Level::Warn => "warning",
+            Level::Error => "error",
+        };
+        page.push_str(&format!(
+            "| [`{rule}`](errors.md#{rule}) | {level} | {} |\n",
+            what.trim()
+        ));
+    }
+    check("lint.md", &page);
+}
+
+/// What stands before the table of rules.
+const LINT: &str = r#"# Lint
+
+`refx check` looks in every model for what its author can hardly mean. Data tests and analyses are
+checked for errors alone. `refx explain RULE` says what a rule looks for, with an example and the way out.
+
+Where a finding is meant, a comment silences it, at the end of its line or on a line of its own before it;
+what follows the parenthesis is for the reader. Jinja comments do as well, and in YAML those with `#`.
+
+```sql
+limit 100 -- refx: allow(no-order) any hundred will do
+
+-- refx: allow(wall-clock, no-order)
+{# refx: allow(integer-division) #}
+-- refx: allow-file(wall-clock)
+```
+
+A comment that silences nothing is told (`unused-allow`), and so is one that names no rule (`unknown-rule`).
+`lint:` sets levels, `off`, `warn` or `error`: in `project.yml` for all models, below `models:` for a folder, in
+`config()` or under `config:` for one.
+
+```yaml
+lint: {wall-clock: error}
+models:
+  my_project:
+    staging:
+      +lint: {select-star: off}
+```
+
+A key of a table is known where `primary_key` or a test `unique` says so, and is followed through filters,
+joins, groups and windows. Where none is known, no rule guesses one.
+
+This page is made from `src/project/config/lint.rs`.
+
+| rule | | |
+|---|---|---|
+"#;
 
 #[test]
 fn page_of_commands() {

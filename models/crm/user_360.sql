@@ -7,8 +7,8 @@ with consumption as (
         sum(watch_seconds) as watch_seconds,
         sum(completed_plays) as completed_plays,
         max(last_play_ts) as last_play_ts,
-        first_value(last_content_id order by last_play_ts desc, last_content_id) as last_content_id,
-        first_value(last_content_title order by last_play_ts desc, last_content_id) as last_content_title
+        first_value(last_content_id order by last_play_ts desc, content_type) as last_content_id,
+        first_value(last_content_title order by last_play_ts desc, content_type) as last_content_title
     from {{ ref('user_video_consumption') }}
     group by user_id
 

@@ -17,7 +17,7 @@ visits as (
     select
         user_id,
         max(event_ts) as last_activity_ts,
-        count(distinct event_date) as active_days_90d,
+        count(distinct event_date) as active_days_before_month,
         count(distinct session_id) as sessions_90d
     from {{ ref('stg_activity') }}
     where loaded_at < {{ month_start() }}
@@ -32,10 +32,10 @@ active as (
     select
         user_id,
         last_activity_ts,
-        active_days_90d,
+        active_days_before_month,
         sessions_90d,
         cast(ntile(5) over (order by last_activity_ts, user_id) as bigint) as recency_score,
-        cast(ntile(5) over (order by active_days_90d, sessions_90d, user_id) as bigint) as frequency_score
+        cast(ntile(5) over (order by active_days_before_month, sessions_90d, user_id) as bigint) as frequency_score
     from visits
 
 ),
@@ -45,7 +45,7 @@ scored as (
     select
         users.user_id,
         active.last_activity_ts,
-        coalesce(active.active_days_90d, 0) as active_days_90d,
+        coalesce(active.active_days_before_month, 0) as active_days_before_month,
         users.signup_ts,
         coalesce(active.recency_score, 0) as recency_score,
         coalesce(active.frequency_score, 0) as frequency_score,
@@ -60,7 +60,7 @@ select
     user_id,
     cast({{ month_start() }} as date) as segment_month,
     {{ days_between('last_activity_ts', month_start()) }} as recency_days,
-    active_days_90d,
+    active_days_before_month,
     {{ days_between('signup_ts', month_start()) }} as seniority_days,
     recency_score,
     frequency_score,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::node::{Checking, Unknown};
-use super::{Planned, Query, contract};
+use super::{Planned, Query, contract, lint};
+use crate::compile::Compiled;
 use crate::delta::{self, OwnColumn, PrimaryKey};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Name, Plan};
@@ -14,7 +15,7 @@ use crate::manifest::Model;
 pub(super) async fn of_model(
     checking: &Checking<'_>,
     model: &Model,
-    first: &Plan,
+    (compiled, first): (&Compiled, &Plan),
 ) -> Result<(Arc<Planned>, Vec<Diagnostic>), Unknown> {
     let lost = |error: delta::Error| {
         let place = error.place(model);
@@ -26,6 +27,7 @@ pub(super) async fn of_model(
         own: first.meaning(&|_| None),
         whole: checking.whole(first),
         increment: None,
+        findings: checking.findings(model, compiled, first),
     };
     if !model.materialization.lands() {
         let planned = Planned::new(first.schema(), Some(query)).map_err(engine)?;
@@ -50,6 +52,7 @@ pub(super) async fn of_model(
     let plan = checking.plan(&later).await;
     let plan = plan.map_err(|diagnostic| Unknown::Broken(of_increment(diagnostic)))?;
     query.increment = Some(plan.meaning(&|_| None));
+    query.findings = lint::of_both(query.findings, checking.findings(model, &later, &plan));
     let broken = contract::broken(session, model, &plan);
     if !broken.is_empty() {
         // What the first load breaks in the same way is told already.

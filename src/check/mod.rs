@@ -14,12 +14,14 @@ mod columns;
 pub mod contract;
 pub mod diff;
 mod forms;
+mod lint;
 mod memory;
 mod node;
 mod queries;
 mod source;
 
 pub use columns::{Columns, Way, columns};
+pub use lint::lint;
 pub use memory::Memory;
 
 use std::collections::{BTreeMap, HashMap};
@@ -51,6 +53,8 @@ pub struct Scope {
     /// Take the columns of sources from the last check, and look at no file of data.
     pub offline: bool,
     pub memory: Arc<Memory>,
+    /// The sets of columns that identify the rows of each node.
+    keys: Arc<BTreeMap<NodeId, Vec<Vec<String>>>>,
 }
 
 impl Scope {
@@ -62,6 +66,7 @@ impl Scope {
         root: PathBuf,
         memory: Memory,
     ) -> Scope {
+        let keys = Arc::new(lint::keys(&basis.manifest));
         let models = basis.manifest.nodes.values().filter_map(Node::as_model);
         let tables = models.filter(|model| model.materialization.lands());
         let there = tables.map(|model| {
@@ -91,6 +96,7 @@ impl Scope {
             root,
             offline: false,
             memory: Arc::new(memory),
+            keys,
         }
     }
 }
@@ -117,6 +123,8 @@ pub struct Query {
     pub whole: Meaning,
     /// The meaning of the form that the model has where `is_incremental()` holds, if it asks.
     pub increment: Option<Meaning>,
+    /// What lint finds in it, in both of its forms.
+    pub findings: Vec<Diagnostic>,
 }
 
 /// How far a check of a node came.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Schema;
 
 use super::queries::Shapes;
-use super::{Checked, Outcome, Planned, Scope, contract, forms, memory, source};
+use super::{Checked, Outcome, Planned, Query, Scope, contract, forms, lint, memory, source};
 use crate::compile::{self, Basis, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{self, Kind, Meaning, Name, Plan, Rows, Session, located};
+use crate::engine::{self, Keys, Kind, Meaning, Name, Plan, Rows, Session, located};
 use crate::manifest::{Model, Node, NodeId};
 
 /// Checks a node, given the answers for what it reads.
@@ -116,10 +116,12 @@ impl Checking<'_> {
             Err(diagnostic) => return Checked::failed(diagnostic),
         };
         let mut found = self.declared(model, &plan);
-        match forms::of_model(self, model, &plan).await {
+        match forms::of_model(self, model, (&first, &plan)).await {
             Ok((shape, more)) => {
                 found.extend(more);
-                let key = found.is_empty().then_some(key);
+                let elsewhere = |query: &Query| lint::reaches_out(&query.findings, model);
+                let worth_it = found.is_empty() && !shape.query.as_ref().is_some_and(elsewhere);
+                let key = worth_it.then_some(key);
                 planned(shape, found, key)
             }
             Err(unknown) => {
@@ -166,6 +168,22 @@ impl Checking<'_> {
             Ok(shape) => planned(shape, Vec::new(), Some(key)),
             Err(error) => Checked::failed(located(error, &compiled)),
         }
+    }
+
+    /// What lint finds in one form of the model's query.
+    pub(super) fn findings(
+        &self,
+        model: &Model,
+        compiled: &Compiled,
+        plan: &Plan,
+    ) -> Vec<Diagnostic> {
+        let keys = self.keys_of_inputs();
+        lint::of_query(self.session, (compiled, plan), model, &keys)
+    }
+
+    fn keys_of_inputs(&self) -> Keys {
+        let inputs = self.inputs.iter().map(|(id, _)| id);
+        lint::named(&self.scope.fresh.manifest, &self.scope.keys, inputs)
     }
 
     /// The node's SQL as a run would compile it.
@@ -275,8 +293,12 @@ impl Checking<'_> {
         let common = self.node.common();
         let invocation = &self.scope.fresh.invocation;
         let described = format!(
-            "{:?}{:?}{:?}{:?}",
-            common.columns, invocation.vars, invocation.target, invocation.flags
+            "{:?}{:?}{:?}{:?}{:?}",
+            common.columns,
+            invocation.vars,
+            invocation.target,
+            invocation.flags,
+            self.keys_of_inputs()
         );
         let constraints = self.node.as_model().map(|model| &model.constraints);
         let constraints = format!("{constraints:?}");

@@ -22,6 +22,8 @@ use super::{Error, Kind, Name, Staged};
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(super) logical: LogicalPlan,
+    /// The plan as the text says it, before types were made to fit: lint and lineage read it.
+    pub(super) written: Arc<LogicalPlan>,
     pub(super) state: SessionState,
     /// Rows that the query has given so far, while it is staged.
     pub(super) staged: Arc<AtomicU64>,

@@ -148,8 +148,9 @@ impl Session {
     pub async fn plan(&self, sql: &str) -> Result<Plan, Error> {
         let statement = select(parse(sql)?)?;
         match self.planned(statement.clone()).await {
-            Ok(logical) => Ok(Plan {
+            Ok((written, logical)) => Ok(Plan {
                 logical,
+                written: Arc::new(written),
                 state: self.state(),
                 staged: Arc::default(),
             }),
@@ -157,20 +158,21 @@ impl Session {
         }
     }
 
+    /// The plan as the text says it, and as it will be run.
     pub(super) async fn planned(
         &self,
         statement: Statement,
-    ) -> Result<LogicalPlan, DataFusionError> {
+    ) -> Result<(LogicalPlan, LogicalPlan), DataFusionError> {
         let state = self.state();
-        let logical = state.statement_to_plan(statement).await?;
+        let written = state.statement_to_plan(statement).await?;
         let options = state.config_options();
         let logical = state
             .analyzer()
-            .execute_and_check(logical, options, |_, _| {})?;
+            .execute_and_check(written.clone(), options, |_, _| {})?;
         if self.strict {
             sound::check(&logical)?;
         }
-        Ok(logical)
+        Ok((written, logical))
     }
 
     /// The planner's error with a place, which is searched for where it gives none.
@@ -326,7 +328,7 @@ pub(crate) fn reference(name: &Name) -> TableReference {
     }
 }
 
-fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
+pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
     chain::check(sql)?;
     let statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})

@@ -51,6 +51,7 @@ pub fn build(
     builder.described = builder.described();
     let mut manifest = Manifest {
         project: invocation.project.clone(),
+        lint: Arc::new(project.file.lint.clone()),
         docs: builder.docs.clone(),
         groups: builder.groups(),
         snapshots: builder.snapshots(),

@@ -39,7 +39,10 @@ pub(super) fn of(node: &Node, macros: &Macros) -> String {
         Node::Seed(_) | Node::Source(_) | Node::Exposure(_) => {}
     }
     text.push('\0');
-    text.push_str(&serde_json::Value::Object(common.config.clone()).to_string());
+    // What lint says of the code is no part of it.
+    let mut config = common.config.clone();
+    config.shift_remove("lint");
+    text.push_str(&serde_json::Value::Object(config).to_string());
     let called: BTreeSet<&str> = common.macros.iter().map(String::as_str).collect();
     for id in called {
         if let Some(definition) = macros.get(id) {

@@ -49,6 +49,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::diagnostic::Span;
+use crate::project::config::Lint;
 use crate::template::RefCall;
 
 /// All nodes of a project and what else selection, planning and artifacts need of it.
@@ -61,6 +62,8 @@ pub struct Manifest {
     /// Nodes with `enabled: false`. Nothing may refer to them.
     pub disabled: BTreeMap<NodeId, Node>,
     pub groups: BTreeMap<String, Group>,
+    /// Levels of the rules of lint for the whole project; models have their own.
+    pub lint: Arc<Lint>,
     /// Texts of the `{% docs %}` blocks, by name.
     pub docs: Arc<BTreeMap<String, String>>,
     /// Names of snapshots, which are not taken yet, with the place of each.

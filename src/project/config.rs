@@ -12,9 +12,11 @@ use serde_json::{Map, Value as Json};
 
 use super::yaml::{self, Many, Node, Spanned, Text};
 
+mod lint;
 mod merging;
 mod owner;
 
+pub use lint::{Level, Lint};
 pub use merging::{ColumnRule, OnDuplicateKey, OnMatch, OnMissing, Ratio};
 pub use owner::Owner;
 
@@ -123,6 +125,8 @@ pub struct ModelConfig {
     pub grants: Option<BTreeMap<String, Many<String>>>,
     /// Whether the columns and types of the properties file are held.
     pub contract: Option<Spanned<Contract>>,
+    /// Levels of the rules of lint: `{wall-clock: off}`.
+    pub lint: Lint,
     /// How the documentation shows the model.
     pub docs: Option<Docs>,
     /// SQL before the model's own.

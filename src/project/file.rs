@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::config::{Meta, Quoting};
+use super::config::{Lint, Meta, Quoting};
 use super::properties::render;
 use super::target::Target;
 use super::yaml::{self, Many, Node, Spanned, Text};
@@ -96,6 +96,10 @@ pub struct ProjectFile {
     pub vars: Meta,
     /// Settings of models, by folder: `+materialized: table`.
     pub models: Option<Node>,
+    /// Levels of the rules of lint for the whole project: `{wall-clock: error}`. Models have them by
+    /// folder too: `+lint`.
+    #[serde(default)]
+    pub lint: Lint,
     /// Settings of seeds, by folder.
     pub seeds: Option<Node>,
     /// Settings of data tests, by folder. `tests` is read as the same.

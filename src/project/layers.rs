@@ -141,7 +141,7 @@ fn rule(name: &str) -> Rule {
     match name {
         "tags" | "pre_hook" | "post_hook" | "packages" => Rule::Append,
         "meta" | "docs" | "persist_docs" | "contract" | "column_types" | "quoting"
-        | "table_properties" => Rule::Update,
+        | "table_properties" | "lint" => Rule::Update,
         "grants" => Rule::Grants,
         _ => Rule::Replace,
     }

@@ -196,7 +196,7 @@ select
     user_id,
     start::date as segment_month,
     date_diff('day', last_ts::date, start::date) as recency_days,
-    ifnull(days, 0) as active_days_90d,
+    ifnull(days, 0) as active_days_before_month,
     date_diff('day', signup_ts::date, start::date) as seniority_days,
     r as recency_score,
     f as frequency_score,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::check::{Answers, Outcome};
+use crate::check::{self, Answers, Outcome};
 use crate::cli::Exit;
 use crate::cli::args::CheckArgs;
 use crate::cli::opened::Opened;
@@ -31,6 +31,14 @@ pub(crate) async fn check(
     opened.write_manifest(&BTreeMap::new())?;
     let found = of_answers(&answers, &nodes, &diagnostics);
     diagnostics.extend(found);
+    let files = &opened.loaded.project.files;
+    let text = |file: &str| files.get(file).map(|(_, text)| text.as_ref());
+    diagnostics.extend(check::lint(
+        &opened.loaded.manifest,
+        &answers,
+        &nodes,
+        &text,
+    ));
     if settings.warn_error {
         for diagnostic in &mut diagnostics {
             diagnostic.severity = Severity::Error;

@@ -1,0 +1,3 @@
+{{ config(materialized='table') }}
+
+select user_id, sum(seconds) as seconds from {{ source('raw', 'plays') }} group by user_id

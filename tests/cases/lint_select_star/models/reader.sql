@@ -1,0 +1,3 @@
+{{ config(materialized='table') }}
+
+select user_id from {{ ref('a_view') }}

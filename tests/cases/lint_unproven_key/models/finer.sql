@@ -1,0 +1,8 @@
+{{ config(materialized='table', primary_key='user_id') }}
+
+select
+    user_id,
+    title,
+    count(*) as plays
+from {{ source('raw', 'plays') }}
+group by user_id, title

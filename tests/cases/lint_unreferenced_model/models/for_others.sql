@@ -1,0 +1,2 @@
+{{ config(access='public') }}
+select event_id from {{ source('raw', 'plays') }}

@@ -1,0 +1,1 @@
+select event_id, user_id from {{ source('raw', 'plays') }}
