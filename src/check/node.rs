@@ -217,24 +217,34 @@ impl Checking<'_> {
         let plan = self.session.plan(&compiled.sql).await;
         plan.map_err(|error| {
             let (kind, written) = (error.kind, error.written.clone());
+            let offered = error.candidates.clone();
             let diagnostic = located(error, compiled);
             match kind {
                 Kind::UnknownTable => match written.and_then(|name| self.meant(&name)) {
                     Some(help) => diagnostic.help(help),
                     None => diagnostic,
                 },
-                Kind::UnknownColumn if diagnostic.help.is_none() => self.undeclared(diagnostic),
+                Kind::UnknownColumn if diagnostic.help.is_none() => {
+                    self.undeclared(diagnostic, &offered)
+                }
                 _ => diagnostic,
             }
         })
     }
 
-    /// The files of a source may have columns that it does not declare.
-    fn undeclared(&self, diagnostic: Diagnostic) -> Diagnostic {
+    /// The files of a source whose columns are offered may have more than it declares.
+    fn undeclared(&self, diagnostic: Diagnostic, offered: &[String]) -> Diagnostic {
         let nodes = self.inputs.iter();
         let nodes = nodes.filter_map(|(id, _)| self.scope.fresh.manifest.get(id));
         let declared = nodes.filter_map(|node| match node {
-            Node::Source(table) if source::is_declared(table) => {
+            Node::Source(table)
+                if source::is_declared(table)
+                    && table
+                        .common
+                        .columns
+                        .iter()
+                        .all(|column| offered.contains(&column.name.value.to_string())) =>
+            {
                 Some(format!("`{}.{}`", table.source_name, node.name()))
             }
             _ => None,

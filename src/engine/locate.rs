@@ -34,6 +34,20 @@ pub(super) fn ctes(sql: &str) -> Vec<String> {
     named.collect()
 }
 
+/// Whether the text is a single SELECT that gives one of its results this name.
+pub(super) fn is_own_alias(sql: &str, name: &str) -> bool {
+    let tokens = tokens(sql).unwrap_or_default();
+    let is = |token: &Token, wanted: &str| match token {
+        Token::Word(word) => word.value.eq_ignore_ascii_case(wanted),
+        _ => false,
+    };
+    let selects = tokens.iter().filter(|token| is(&token.token, "select"));
+    selects.count() == 1
+        && tokens
+            .windows(2)
+            .any(|two| is(&two[0].token, "as") && is(&two[1].token, name))
+}
+
 fn tokens(sql: &str) -> Option<Vec<TokenWithSpan>> {
     let mut tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize_with_location()

@@ -229,6 +229,13 @@ impl Session {
                 }
                 self.table_names().into_iter().chain(ctes).collect()
             }
+            Kind::UnknownColumn if locate::is_own_alias(sql, &written) => {
+                let help = format!(
+                    "`{written}` is what this SELECT calls a result, and is not known inside of it: \
+                     repeat the expression, or filter in a query around this one"
+                );
+                return error.at(place).help(help);
+            }
             Kind::UnknownFunction if self.state().window_functions().contains_key(&written) => {
                 return Error::new(
                     Kind::UnknownFunction,
