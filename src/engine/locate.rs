@@ -34,18 +34,22 @@ pub(super) fn ctes(sql: &str) -> Vec<String> {
     named.collect()
 }
 
-/// Whether the text is a single SELECT that gives one of its results this name.
+/// Whether the text is a single SELECT that gives one of its results this name, and uses the name
+/// behind its FROM alone.
 pub(super) fn is_own_alias(sql: &str, name: &str) -> bool {
     let tokens = tokens(sql).unwrap_or_default();
-    let is = |token: &Token, wanted: &str| match token {
+    let is = |at: usize, wanted: &str| match &tokens[at].token {
         Token::Word(word) => word.value.eq_ignore_ascii_case(wanted),
         _ => false,
     };
-    let selects = tokens.iter().filter(|token| is(&token.token, "select"));
-    selects.count() == 1
-        && tokens
-            .windows(2)
-            .any(|two| is(&two[0].token, "as") && is(&two[1].token, name))
+    let all = |wanted: &str| (0..tokens.len()).filter(|at| is(*at, wanted)).count();
+    let Some(from) = (0..tokens.len()).find(|at| is(*at, "from")) else {
+        return false;
+    };
+    let (given, used): (Vec<usize>, Vec<usize>) = (0..tokens.len())
+        .filter(|at| is(*at, name))
+        .partition(|at| *at > 0 && is(*at - 1, "as"));
+    all("select") == 1 && !given.is_empty() && used.iter().all(|at| *at > from)
 }
 
 fn tokens(sql: &str) -> Option<Vec<TokenWithSpan>> {

@@ -1,1 +1,0 @@
-select country, count(*) as users from {{ source('raw', 'users') }} group by country, count(*)

@@ -1,1 +1,0 @@
-select u.user_id from {{ source('raw', 'users') }} as u join {{ source('raw', 'plays') }} as p

@@ -1,1 +1,0 @@
-select user_id as order from {{ source('raw', 'users') }}
