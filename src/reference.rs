@@ -44,7 +44,7 @@ fn schema_of_properties_files() {
 fn page_of_errors() {
     let mut page = String::from(
         "# Errors\n\nEach error and warning carries a code: `error[unknown-ref]: …`. `refx explain unknown-ref` prints what\n\
-         is said here. This page is made from the comments on the codes in `src/diagnostic.rs`.\n",
+         is said here. This page is made from the comments on the codes in `src/diagnostic/codes.rs`.\n",
     );
     let mut codes = Code::ALL.to_vec();
     codes.sort_by_key(|code| code.as_str());
