@@ -104,32 +104,47 @@ fn same_meaning(indicators: &[Indicator<'_>]) -> Vec<(NodeId, Diagnostic)> {
     found
 }
 
+/// Tables that are told of for one name; a name that many tables compute each in its own way hardly
+/// stands for one indicator.
+const TOLD: usize = 3;
+
 /// Each indicator that has the name of an earlier one of the same key, and another meaning. At another
 /// grain, a figure of one name is another figure by nature.
 fn two_meanings(indicators: &[Indicator<'_>]) -> Vec<(NodeId, Diagnostic)> {
-    let mut first: BTreeMap<(&str, Vec<&String>), &Indicator<'_>> = BTreeMap::new();
-    let mut found = Vec::new();
+    let mut named: BTreeMap<(&str, Vec<&String>), Vec<&Indicator<'_>>> = BTreeMap::new();
     for own in indicators {
         let mut key: Vec<&String> = own.model.primary_key.iter().collect();
         key.sort();
-        let Some(other) = first.get(&(own.name, key.clone())) else {
-            first.insert((own.name, key), own);
+        named.entry((own.name, key)).or_default().push(own);
+    }
+    let mut found = Vec::new();
+    for alike in named.values() {
+        let [first, rest @ ..] = alike.as_slice() else {
             continue;
         };
-        if own.digest == other.digest {
-            continue;
+        let others = rest.iter().filter(|own| own.digest != first.digest);
+        let others: Vec<&Indicator<'_>> = others.copied().collect();
+        let left = others.len().saturating_sub(TOLD);
+        for (at, own) in others.iter().take(TOLD).enumerate() {
+            let mut diagnostic = other_meaning(own, first);
+            if at + 1 == TOLD && left > 0 {
+                diagnostic = diagnostic.note(format!("and so it does in {left} more tables"));
+            }
+            found.push((own.model.common.id.clone(), diagnostic));
         }
-        let diagnostic = Diagnostic::warning(
-            Code::TwoMeanings,
-            format!(
-                "`{}` means something else than `{}` of `{}`",
-                own.name, other.name, other.model.common.name
-            ),
-        )
-        .at(own.place.clone())
-        .related(other.place.clone(), "the other one is described here")
-        .help("give one of the two another name, or let it read the other");
-        found.push((own.model.common.id.clone(), diagnostic));
     }
     found
+}
+
+fn other_meaning(own: &Indicator<'_>, other: &Indicator<'_>) -> Diagnostic {
+    Diagnostic::warning(
+        Code::TwoMeanings,
+        format!(
+            "`{}` means something else than `{}` of `{}`",
+            own.name, other.name, other.model.common.name
+        ),
+    )
+    .at(own.place.clone())
+    .related(other.place.clone(), "the other one is described here")
+    .help("give one of the two another name, or let it read the other")
 }

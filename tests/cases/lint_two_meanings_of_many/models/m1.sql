@@ -1,0 +1,2 @@
+{{ config(materialized='table', primary_key='user_id') }}
+select user_id, sum(seconds + 1) as watching from {{ source('raw', 'plays') }} group by user_id
