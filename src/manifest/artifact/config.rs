@@ -70,6 +70,11 @@ pub fn of(node: &Node, enabled: bool) -> Map<String, Value> {
             config.insert("materialized".into(), materialized.into());
             if let Materialization::Incremental(strategy) = &model.materialization {
                 config.insert("incremental_strategy".into(), strategy.as_str().into());
+                if model.contract().is_some() {
+                    // dbt's default is to ignore changes, which it takes for a broken contract.
+                    let change = model.config.on_schema_change.unwrap_or_default();
+                    config.insert("on_schema_change".into(), json!(change));
+                }
             }
             if !model.primary_key.is_empty() {
                 config.insert("unique_key".into(), json!(model.primary_key));
