@@ -41,6 +41,13 @@ fn schema_of_properties_files() {
 }
 
 #[test]
+fn schemas_of_json_output() {
+    for (name, value) in cli::json_schemas() {
+        schema(&format!("schema/{name}.json"), &value);
+    }
+}
+
+#[test]
 fn page_of_errors() {
     let mut page = String::from(
         "# Errors\n\nEach error and warning carries a code: `error[unknown-ref]: …`. `refx explain unknown-ref` prints what\n\

@@ -7,17 +7,18 @@
 //! exit 0
 //! ```
 //!
-//! A line that begins with `$ ` is given to `sh` in a copy of the folder, with the built `refx` on
-//! the path; the lines after it are its output, standard error after standard output, and its exit
-//! code. What differs from run to run (times, ids, paths) is replaced by a word in brackets.
+//! A line that begins with `$ ` is given to `bash` in a copy of the folder, with the built `refx` on
+//! the path; the lines after it are its output, standard output and standard error as they come, and
+//! its exit code. A pipe fails when any of its commands fails. What differs from run to run (times, ids, paths) is replaced by a word in brackets.
 //! `REFX_CASE=name` runs the cases whose name holds the word, `REFX_UPDATE=1` writes what came out
 //! into `run.txt`: read the difference before you commit it.
 
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -103,9 +104,11 @@ fn shell(command: &str, folder: &Path) -> std::io::Result<String> {
         Ok(path) => format!("{}:{path}", folder_of_binary.display()),
         Err(_) => folder_of_binary.display().to_string(),
     };
-    let output = Command::new("sh")
-        .arg("-c")
-        .arg(command)
+    // Both streams are one pipe, so that lines keep the order in which a person sees them.
+    let (mut reader, writer) = std::io::pipe()?;
+    let mut child = Command::new("bash");
+    child
+        .args(["-o", "pipefail", "-c", command])
         .current_dir(folder)
         .env("PATH", path)
         .env("NO_COLOR", "1")
@@ -113,13 +116,20 @@ fn shell(command: &str, folder: &Path) -> std::io::Result<String> {
         .env("REFX_THREADS", "1")
         .env_remove("REFX_AS_OF")
         .env_remove("RUST_BACKTRACE")
-        .output()?;
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stderr));
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    let mut running = child.spawn()?;
+    // The command keeps the writing end open, and the output would never end.
+    drop(child);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    let status = running.wait()?;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    match output.status.code() {
+    match status.code() {
         Some(code) => Ok(format!("{text}exit {code}\n")),
         None => Ok(format!("{text}killed\n")),
     }

@@ -204,6 +204,22 @@ impl Command {
         }
     }
 
+    /// Whether what the command prints is one document, which a program may read.
+    pub fn prints_a_document(&self) -> bool {
+        matches!(
+            self,
+            Command::Explain(_)
+                | Command::Lineage(_)
+                | Command::Diff(_)
+                | Command::Ls(_)
+                | Command::Compile(_)
+                | Command::Show(_)
+                | Command::CreateTest(_)
+                | Command::History(_)
+                | Command::Completions(_)
+        )
+    }
+
     /// How the command hands out what is wrong.
     pub fn findings(&self) -> FindingsOutput {
         match self {
@@ -245,9 +261,15 @@ pub struct LineageArgs {
     /// Look at no file of data: take the columns of sources from the last check
     #[arg(help_heading = "Running", long)]
     pub offline: bool,
-    /// How to print it
-    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = LineageOutput::Text)]
-    pub output: LineageOutput,
+    /// How to print it [default: text, or json with `--log-format json`]
+    #[arg(
+        help_heading = "Output",
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum
+    )]
+    pub output: Option<LineageOutput>,
 }
 
 #[derive(Debug, Args)]
@@ -261,18 +283,30 @@ pub struct DiffArgs {
     /// Look at no file of data: take the columns of sources from the last check
     #[arg(help_heading = "Running", long)]
     pub offline: bool,
-    /// How to print it
-    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = DiffOutput::Text)]
-    pub output: DiffOutput,
+    /// How to print it [default: text, or json with `--log-format json`]
+    #[arg(
+        help_heading = "Output",
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum
+    )]
+    pub output: Option<DiffOutput>,
 }
 
 #[derive(Debug, Args)]
 pub struct LsArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// What to print of each node
-    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = LsOutput::Selector)]
-    pub output: LsOutput,
+    /// What to print of each node [default: selector, or json with `--log-format json`]
+    #[arg(
+        help_heading = "Output",
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum
+    )]
+    pub output: Option<LsOutput>,
     /// Keys to print with `--output json`
     #[arg(help_heading = "Output", long, value_name = "KEY", num_args = 1.., value_delimiter = ',')]
     pub output_keys: Vec<String>,
@@ -318,9 +352,15 @@ pub struct ShowArgs {
         allow_negative_numbers = true
     )]
     pub limit: i64,
-    /// How to print them
-    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = ShowOutput::Table)]
-    pub output: ShowOutput,
+    /// How to print them [default: table, or json with `--log-format json`]
+    #[arg(
+        help_heading = "Output",
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum
+    )]
+    pub output: Option<ShowOutput>,
 }
 
 #[derive(Debug, Args)]
@@ -423,6 +463,31 @@ pub enum ShowOutput {
     Json,
 }
 
+/// The formats in which a command prints its document.
+pub trait DocumentFormat {
+    /// What is printed for people.
+    const TEXT: Self;
+    const JSON: Self;
+}
+
+macro_rules! document_format {
+    ($($format:ident: $text:ident),*) => {$(
+        impl DocumentFormat for $format {
+            const TEXT: Self = $format::$text;
+            const JSON: Self = $format::Json;
+        }
+    )*};
+}
+
+document_format!(
+    LsOutput: Selector,
+    LineageOutput: Text,
+    DiffOutput: Text,
+    ShowOutput: Table,
+    ExplainOutput: Text,
+    HistoryOutput: Table
+);
+
 /// Reads a command line. The error prints itself and knows its exit code: 2 for a mistake, 0 for
 /// `--help` and `--version`.
 pub fn parse<I, T>(line: I) -> Result<Arguments, clap::Error>
@@ -511,13 +576,13 @@ mod tests {
             ls.selection.resource_type,
             [ResourceType::Model, ResourceType::Test]
         );
-        assert_eq!(ls.output, LsOutput::Json);
+        assert_eq!(ls.output, Some(LsOutput::Json));
 
         let Command::Show(show) = read("refx show user_360 --limit -1 --output text").command
         else {
             panic!("not a show");
         };
-        assert_eq!((show.limit, show.output), (-1, ShowOutput::Table));
+        assert_eq!((show.limit, show.output), (-1, Some(ShowOutput::Table)));
         read("refx build --no-partial-parse --no-use-colors --vars a:1 --vars b:2 -t prod");
     }
 

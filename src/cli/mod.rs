@@ -93,9 +93,10 @@ fn quiet_panics() {
 async fn dispatch(arguments: Arguments) -> Exit {
     let options = Options {
         findings: arguments.command.findings(),
+        document: arguments.command.prints_a_document(),
         ..Options::detect(&arguments.output)
     };
-    let mut report = Report::new(Box::new(io::stdout()), options);
+    let mut report = Report::new(Box::new(io::stdout()), Box::new(io::stderr()), options);
     let settings = match Settings::of(&arguments) {
         Ok(settings) => settings,
         Err(diagnostic) => return refuse(&report, diagnostic),
@@ -144,6 +145,12 @@ async fn dispatch(arguments: Arguments) -> Exit {
 #[cfg(test)]
 pub(crate) fn help() -> String {
     args::help()
+}
+
+/// The JSON schemas of what commands print for programs, by name.
+#[cfg(test)]
+pub(crate) fn json_schemas() -> [(&'static str, serde_json::Value); 3] {
+    report::schemas()
 }
 
 /// Prints why nothing could be run.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
@@ -30,7 +31,7 @@ pub enum Event {
     RunFinished(RunSummary),
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RunInfo {
     pub invocation_id: Arc<str>,
     pub command: &'static str,
@@ -38,7 +39,9 @@ pub struct RunInfo {
     pub target: String,
     /// Where the tables are: the target's root, without any secret.
     pub root: String,
+    #[schemars(with = "String")]
     pub as_of: DateTime<Utc>,
+    #[schemars(with = "String")]
     pub started_at: DateTime<Utc>,
     pub steps: usize,
     pub threads: usize,
@@ -123,7 +126,7 @@ pub enum SkipReason {
 }
 
 /// Rows of the target table that a step touched, and of its own that changed nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RowCounts {
     pub inserted: u64,
     pub updated: u64,
@@ -131,7 +134,7 @@ pub struct RowCounts {
     pub unchanged: u64,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct RunSummary {
     pub succeeded: usize,
     pub unchanged: usize,
@@ -141,7 +144,9 @@ pub struct RunSummary {
     pub held: usize,
     pub skipped: usize,
     pub interrupted: bool,
+    /// Seconds.
     #[serde(serialize_with = "seconds")]
+    #[schemars(with = "f64")]
     pub elapsed: Duration,
 }
 

@@ -32,21 +32,19 @@ pub struct ExplainArgs {
     /// The code in brackets of an error or a warning; all of them are listed where it is left out
     #[arg(value_name = "CODE")]
     pub code: Option<String>,
-    /// How to print it
+    /// How to print it [default: text, or json with `--log-format json`]
     #[arg(
         help_heading = "Output",
         short,
         long,
         value_name = "FORMAT",
-        value_enum,
-        default_value_t
+        value_enum
     )]
-    pub output: ExplainOutput,
+    pub output: Option<ExplainOutput>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExplainOutput {
-    #[default]
     Text,
     Json,
 }

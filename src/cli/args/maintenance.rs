@@ -64,9 +64,16 @@ pub struct HistoryArgs {
     /// Versions to show, the newest first [default: all that the log has]
     #[arg(help_heading = "Output", long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
-    /// How to print them; `json` has all that the commits say
-    #[arg(help_heading = "Output", short, long, value_name = "FORMAT", value_enum, default_value_t = HistoryOutput::Table)]
-    pub output: HistoryOutput,
+    /// How to print them; `json` has all that the commits say [default: table, or json with
+    /// `--log-format json`]
+    #[arg(
+        help_heading = "Output",
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum
+    )]
+    pub output: Option<HistoryOutput>,
 }
 
 #[derive(Debug, Args)]

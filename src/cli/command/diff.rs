@@ -21,9 +21,10 @@ pub(crate) async fn diff(
     let answers = opened.check(&opened.models(), flags.offline).await?;
     let manifest = &opened.loaded.manifest;
     let difference = diff::compare(manifest, &before, &answers);
+    let output = opened.report.format(flags.output);
     opened
         .report
-        .difference(manifest, &difference, &flags.state, flags.output);
+        .difference(manifest, &difference, &flags.state, output);
     Ok(Exit::Done)
 }
 

@@ -6,13 +6,14 @@ use crate::cli::{Exit, refuse};
 use crate::diagnostic::Code;
 
 pub(crate) fn explain(report: &Report, flags: &ExplainArgs) -> anyhow::Result<Exit> {
+    let output = report.format(flags.output);
     let Some(written) = &flags.code else {
-        report.codes(flags.output);
+        report.codes(output);
         return Ok(Exit::Done);
     };
     Ok(match Code::find(written) {
         Ok(code) => {
-            report.explanation(code, flags.output);
+            report.explanation(code, output);
             Exit::Done
         }
         Err(unknown) => refuse(report, unknown),

@@ -18,7 +18,8 @@ pub(crate) async fn history(
     let limit = flags.limit.map(NonZeroUsize::get);
     match maintain::history(&only.location, limit).await {
         Ok(changes) => {
-            only.opened.report.history(&changes, flags.output);
+            let report = &only.opened.report;
+            report.history(&only.id, &changes, report.format(flags.output));
             Ok(Exit::Done)
         }
         Err(error) => Ok(only.refuse(error)),

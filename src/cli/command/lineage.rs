@@ -60,7 +60,8 @@ pub(crate) async fn lineage(
         up,
         down,
     };
-    let text = match flags.output {
+    let output = opened.report.format(flags.output);
+    let text = match output {
         LineageOutput::Text => lineage::text(&view),
         LineageOutput::Json => serde_json::to_string_pretty(&lineage::json(&view))?,
         LineageOutput::Mermaid => lineage::mermaid(&view),
@@ -68,7 +69,7 @@ pub(crate) async fn lineage(
     };
     opened.report.result(&format!("{text}\n"));
     let broken = errors(&answers);
-    if flags.output == LineageOutput::Text && !broken.is_empty() {
+    if !broken.is_empty() {
         opened.report.diagnostics(&broken);
         opened.report.note("what could not be planned is left out");
     }

@@ -17,9 +17,10 @@ pub(crate) fn list(report: Report, settings: &Settings, flags: &LsArgs) -> anyho
     let manifest = &opened.loaded.manifest;
     let listed = nodes.iter().filter_map(|id| manifest.get(id));
     let (artifact, uncompiled) = (OnceCell::new(), BTreeMap::new());
+    let output = opened.report.format(flags.output);
     opened
         .report
-        .list(listed, flags.output, &flags.output_keys, &|id| {
+        .list(listed, output, &flags.output_keys, &|id| {
             artifact
                 .get_or_init(|| opened.artifact(&uncompiled))
                 .entry(id)

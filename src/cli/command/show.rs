@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::cli::args::ShowArgs;
+use crate::cli::args::{ShowArgs, ShowOutput};
 use crate::cli::opened::Opened;
-use crate::cli::report::Report;
+use crate::cli::report::{Report, documents};
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse, table};
 use crate::compile::{self, Compiled};
@@ -58,8 +58,16 @@ pub(crate) async fn show(
     };
     let mut text = Vec::new();
     let width = opened.report.options().width;
-    table::write(&schema, &batches, flags.output, width, &mut text)?;
-    opened.report.result(&String::from_utf8_lossy(&text));
+    let output = opened.report.format(flags.output);
+    table::write(&schema, &batches, output, width, &mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    match output {
+        ShowOutput::Json => {
+            let document = documents::Rows::new(shown.as_ref(), &schema, &text);
+            opened.report.result(&document.text());
+        }
+        ShowOutput::Table | ShowOutput::Csv => opened.report.result(&text),
+    }
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::View;
 use crate::check::Way;
+use crate::cli::report::documents::VERSION;
 use crate::manifest::NodeId;
 use crate::select::{ColumnId, Direction};
 
@@ -12,7 +13,8 @@ use crate::select::{ColumnId, Direction};
 pub(in crate::cli) fn json(view: &View) -> Value {
     let columns = view.asked();
     let columns: Vec<Value> = columns.iter().map(|one| column(view, one)).collect();
-    let mut whole = named(view, view.node);
+    let mut whole = Map::from_iter([("version".to_string(), VERSION.into())]);
+    whole.extend(named(view, view.node));
     whole.insert("columns".into(), columns.into());
     if view.up {
         let rows = view.columns.rows(view.node).iter();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::args::DiffOutput;
 use super::Report;
+use super::documents::VERSION;
 use super::wording::{BAD, CAREFUL, FAINT, GOOD, Line, PLAIN, STRONG, count};
 use crate::check::diff::{
     Changed, ColumnChange, Difference, ModelChange, ModelChangeKind, Reached, ReachedExposure,
@@ -297,6 +298,7 @@ fn as_json(manifest: &Manifest, difference: &Difference) -> Value {
         })
     });
     json!({
+        "version": VERSION,
         "models": models.collect::<Vec<_>>(),
         "reached": reached.collect::<Vec<_>>(),
         "exposures": exposures.collect::<Vec<_>>(),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Report;
+use super::documents::VERSION;
 use super::wording::{FAINT, Line, PLAIN, STRONG};
 use crate::cli::args::ExplainOutput;
 use crate::diagnostic::Code;
@@ -11,7 +12,11 @@ impl Report {
     /// A code with its text and examples.
     pub fn explanation(&self, code: Code, output: ExplainOutput) {
         match output {
-            ExplainOutput::Json => self.result(&entry(code).to_string()),
+            ExplainOutput::Json => {
+                let mut document = entry(code);
+                document["version"] = VERSION.into();
+                self.result(&document.to_string());
+            }
             ExplainOutput::Text => {
                 let paint = |line: Line| line.paint(None, self.options.colour);
                 let head = paint(Line::default().push(code.as_str(), STRONG));
@@ -34,7 +39,7 @@ impl Report {
         codes.sort_by_key(|code| code.as_str());
         if output == ExplainOutput::Json {
             let entries: Vec<Value> = codes.into_iter().map(entry).collect();
-            return self.result(&Value::Array(entries).to_string());
+            return self.result(&json!({ "version": VERSION, "codes": entries }).to_string());
         }
         let width = codes.iter().map(|code| code.as_str().len()).max();
         for code in codes {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -16,9 +17,16 @@ use crate::run::{
     Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult,
 };
 
+/// Rises when a field of a line changes its meaning or is removed. New fields and events may be added
+/// at any time.
+const LOG_VERSION: u64 = 1;
+
 /// One line. Fields that an event has no value for are left out; those that it has keep this order.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(title = "refx --log-format json")]
 pub struct Record {
+    /// The version of this format. It rises when a field changes its meaning or is removed.
+    log_version: u64,
     /// `run_started`, `step_started`, `step_progress`, `step_finished`, `message`, `diagnostic`,
     /// `run_finished`; of other commands `plan_step`, `check` and `table_maintained`.
     event: &'static str,
@@ -99,6 +107,7 @@ pub struct Record {
 impl Record {
     fn new(event: &'static str) -> Self {
         Record {
+            log_version: LOG_VERSION,
             event,
             level: "info",
             ..Record::default()

@@ -53,13 +53,16 @@ impl Report {
         if self.options.json {
             for diagnostic in sorted {
                 let line = json::told(diagnostic, None, &self.texts).line(chrono::Utc::now(), None);
-                self.say(&mut state, &line);
+                match self.options.document {
+                    true => self.say_diagnostic(&mut state, &line),
+                    false => self.say(&mut state, &line),
+                }
             }
             return;
         }
         for diagnostic in &sorted {
             let text = self.excerpt(diagnostic);
-            self.say(&mut state, &format!("{text}\n"));
+            self.say_diagnostic(&mut state, &format!("{text}\n"));
         }
         let errors = sorted
             .iter()
@@ -86,8 +89,8 @@ impl Report {
             let line = Line::default()
                 .push(parts.join(", "), style)
                 .push(place, PLAIN)
-                .paint(None, self.options.colour);
-            self.say(&mut state, &line);
+                .paint(None, self.options.colour_diagnostics);
+            self.say_diagnostic(&mut state, &line);
         }
     }
 

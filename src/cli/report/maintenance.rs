@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use comfy_table::{CellAlignment, Table, presets};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::args::HistoryOutput;
 use super::wording::{
     BAD, CAREFUL, FAINT, GOOD, Line, PLAIN, STRONG, count, cut, duration, number,
 };
-use super::{Report, json};
+use super::{Report, documents, json};
 use crate::delta::maintain::Change;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, NodeId};
@@ -119,7 +119,7 @@ impl Report {
                 more => diagnostic.note(format!("so it is with {}", count(more, "more table"))),
             };
             let text = self.excerpt(&diagnostic);
-            self.say(&mut state, &format!("\n{text}"));
+            self.say_diagnostic(&mut state, &format!("\n{text}"));
         }
         let parts = [
             (totals.failed.len() as u64, "failed"),
@@ -164,15 +164,11 @@ impl Report {
     }
 
     /// The commits of a table, newest first.
-    pub fn history(&self, changes: &[Change], output: HistoryOutput) {
+    pub fn history(&self, node: &NodeId, changes: &[Change], output: HistoryOutput) {
         let mut state = self.lock();
         if output == HistoryOutput::Json {
-            let lines: Vec<String> = changes.iter().map(|c| as_json(c).to_string()).collect();
-            let text = match lines.is_empty() {
-                true => "[]".to_string(),
-                false => format!("[\n{}\n]", lines.join(",\n")),
-            };
-            return self.say(&mut state, &text);
+            let document = documents::History::new(node, changes);
+            return self.say(&mut state, &document.text());
         }
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).force_no_tty();
@@ -235,22 +231,4 @@ fn by(change: &Change) -> String {
         (None, Some(engine)) => engine.clone(),
         (None, None) => "unknown".to_string(),
     }
-}
-
-fn as_json(change: &Change) -> Value {
-    json!({
-        "version": change.version,
-        "timestamp": change.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        "operation": change.operation,
-        "rows": {
-            "inserted": change.rows.inserted,
-            "updated": change.rows.updated,
-            "deleted": change.rows.deleted,
-        },
-        "run_id": change.run_id,
-        "engine": change.engine,
-        "as_of": change.as_of,
-        "inputs": change.inputs,
-        "commit_info": change.commit_info,
-    })
 }

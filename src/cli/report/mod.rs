@@ -1,7 +1,9 @@
 //! What a person or a program reads of a run: lines as it goes, then a summary.
 //!
-//! [`Report`] is a reader of the runner's [`Event`]s, and the one place of refx that prints. It writes
-//! to whatever it is given, so a test reads its output from a buffer:
+//! [`Report`] is a reader of the runner's [`Event`]s, and the one place of refx that prints. Results go
+//! to standard output, diagnostics to standard error, so that a warning never ends up in a document
+//! that another program reads. It writes to whatever it is given, so a test reads its output from a
+//! buffer:
 //!
 //! ```text
 //! ok      0.4 s  crm           user_360       merge  v7  12 inserted, 3 updated
@@ -11,6 +13,7 @@
 
 mod check;
 mod diff;
+pub(super) mod documents;
 mod explain;
 mod findings;
 mod json;
@@ -36,7 +39,7 @@ use chrono::Utc;
 
 use self::live::Live;
 use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, duration, status};
-use super::args::{ColorWhen, FindingsOutput, LogFormat, LogLevel, OutputArgs};
+use super::args::{ColorWhen, DocumentFormat, FindingsOutput, LogFormat, LogLevel, OutputArgs};
 use crate::diagnostic::{self, Diagnostic};
 use crate::manifest::{Manifest, Node, NodeId, ResourceType};
 use crate::run::{Event, Outcome, RunInfo, StepInfo, StepResult};
@@ -50,13 +53,18 @@ pub struct Options {
     pub quiet: bool,
     /// Leave warnings out too.
     pub no_warnings: bool,
+    /// Whether results are coloured.
     pub colour: bool,
+    /// Whether diagnostics are coloured: they go to another stream.
+    pub colour_diagnostics: bool,
     /// Columns of the terminal; none where lines may be of any length.
     pub width: Option<usize>,
     /// Draw what runs at the moment, on standard error.
     pub live: bool,
     /// Whether diagnostics are printed as they come, or written as one document at the end.
     pub findings: FindingsOutput,
+    /// Whether standard output is one document, into which no event may be written.
+    pub document: bool,
 }
 
 impl Options {
@@ -76,6 +84,7 @@ impl Options {
             quiet,
             no_warnings: flags.log_level > LogLevel::Warn,
             colour: !json && coloured(when, terminal, &variable),
+            colour_diagnostics: !json && coloured(when, io::stderr().is_terminal(), &variable),
             width: comfy_table::Table::new()
                 .width()
                 .map(usize::from)
@@ -85,6 +94,7 @@ impl Options {
                 && !(json || quiet || flags.no_progress)
                 && variable("CI").is_none(),
             findings: FindingsOutput::Text,
+            document: false,
         }
     }
 
@@ -125,9 +135,8 @@ pub struct Report {
 }
 
 struct State {
-    out: Box<dyn Write + Send>,
-    /// Set once the reader has gone away, as `head` does: the run goes on, unheard.
-    closed: bool,
+    out: Output,
+    diagnostics: Output,
     live: Option<Live>,
     run: Option<Arc<RunInfo>>,
     results: Vec<Arc<StepResult>>,
@@ -135,8 +144,40 @@ struct State {
     progress: HashMap<NodeId, Instant>,
 }
 
+/// One of the two streams that a report writes to.
+struct Output {
+    to: Box<dyn Write + Send>,
+    /// Set once the reader has gone away, as `head` does: the run goes on without it.
+    closed: bool,
+}
+
+impl Output {
+    fn new(to: Box<dyn Write + Send>) -> Self {
+        Output { to, closed: false }
+    }
+
+    /// Writes a line, above whatever is drawn live.
+    fn line(&mut self, text: &str, live: Option<&Live>) {
+        if self.closed {
+            return;
+        }
+        let to = &mut self.to;
+        let mut write = || writeln!(to, "{text}").and_then(|()| to.flush());
+        let written = match live {
+            Some(live) => live.aside(write),
+            None => write(),
+        };
+        self.closed = written.is_err();
+    }
+}
+
 impl Report {
-    pub fn new(out: Box<dyn Write + Send>, options: Options) -> Self {
+    /// Results are written to `out`, diagnostics to `diagnostics`.
+    pub fn new(
+        out: Box<dyn Write + Send>,
+        diagnostics: Box<dyn Write + Send>,
+        options: Options,
+    ) -> Self {
         Report {
             options,
             texts: Arc::new(|_| None),
@@ -144,8 +185,8 @@ impl Report {
             tables: Tables::default(),
             repository: Repository::default(),
             state: Mutex::new(State {
-                out,
-                closed: false,
+                out: Output::new(out),
+                diagnostics: Output::new(diagnostics),
                 live: None,
                 run: None,
                 results: Vec::new(),
@@ -173,6 +214,15 @@ impl Report {
     /// Which tables there are and which test is about which, once the manifest is built.
     pub fn set_manifest(&mut self, manifest: &Manifest) {
         self.tables = Tables::of(manifest);
+    }
+
+    /// The format of a command's document: the one that was asked for, else the one that suits
+    /// `--log-format`.
+    pub fn format<F: DocumentFormat>(&self, asked: Option<F>) -> F {
+        asked.unwrap_or(match self.options.json {
+            true => F::JSON,
+            false => F::TEXT,
+        })
     }
 
     pub fn options(&self) -> Options {
@@ -235,14 +285,13 @@ impl Report {
                 results.sort_by_key(|result| result.info.index);
                 let told = std::mem::take(&mut state.told);
                 let run = state.run.clone();
-                let text = summary::Summary {
+                let summary = summary::Summary {
                     run: run.as_deref(),
                     results: &results,
                     told: &told,
                     finish,
-                }
-                .text(self);
-                self.say(&mut state, &text);
+                };
+                self.summary(&mut state, &summary);
             }
         }
     }
@@ -382,7 +431,7 @@ impl Report {
     fn excerpt(&self, diagnostic: &Diagnostic) -> String {
         let texts = self.texts_of(diagnostic);
         let text = |file: &str| texts.get(file).map(String::as_str);
-        diagnostic::render(diagnostic, &text, self.options.colour)
+        diagnostic::render(diagnostic, &text, self.options.colour_diagnostics)
     }
 
     /// The files that a diagnostic speaks of.
@@ -396,19 +445,15 @@ impl Report {
             .collect()
     }
 
-    /// Writes lines above whatever is drawn live, secrets taken out.
+    /// Writes lines of a result, secrets taken out.
     fn say(&self, state: &mut State, text: &str) {
-        if state.closed {
-            return;
-        }
+        state.out.line(&(self.redact)(text), state.live.as_ref());
+    }
+
+    /// Writes lines of a diagnostic, secrets taken out.
+    fn say_diagnostic(&self, state: &mut State, text: &str) {
         let text = (self.redact)(text);
-        let State { out, live, .. } = state;
-        let mut write = || writeln!(out, "{text}").and_then(|()| out.flush());
-        let written = match live {
-            Some(live) => live.aside(write),
-            None => write(),
-        };
-        state.closed = written.is_err();
+        state.diagnostics.line(&text, state.live.as_ref());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -504,6 +549,19 @@ impl Tables {
             },
         }
     }
+}
+
+/// The JSON schemas of what is printed for programs, by name.
+#[cfg(test)]
+pub(super) fn schemas() -> [(&'static str, serde_json::Value); 3] {
+    [
+        ("log", schemars::schema_for!(json::Record).to_value()),
+        ("show", schemars::schema_for!(documents::Rows).to_value()),
+        (
+            "history",
+            schemars::schema_for!(documents::History).to_value(),
+        ),
+    ]
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use super::wording::{
     BAD, CAREFUL, GOOD, Line, PLAIN, STRONG, count, cut, duration, number, status,
 };
-use super::{Place, Report};
+use super::{Place, Report, State};
 use crate::diagnostic::Diagnostic;
 use crate::run::{Outcome, RowCounts, RunInfo, RunSummary, StepResult};
 
@@ -26,31 +26,32 @@ pub struct Summary<'a> {
 /// The models and seeds up to which each has its line in the table, whatever became of it.
 const ALL_LISTED: usize = 60;
 
-impl Summary<'_> {
-    pub fn text(&self, report: &Report) -> String {
-        let mut parts = Vec::new();
-        if !report.options.quiet {
-            parts.extend(self.table(report));
+impl Report {
+    /// Writes the end of a run: the table and the closing line as results, the excerpts between them
+    /// as diagnostics.
+    pub(super) fn summary(&self, state: &mut State, summary: &Summary<'_>) {
+        if !self.options.quiet
+            && let Some(table) = summary.table(self)
+        {
+            self.say(state, &format!("\n{table}"));
         }
-        parts.extend(
-            self.diagnostics(report)
-                .iter()
-                .map(|diagnostic| report.excerpt(diagnostic)),
-        );
-        let mut closing = self.closing(report);
-        if let Some(next) = self.next(report) {
+        let diagnostics = summary.diagnostics(self);
+        for diagnostic in &diagnostics {
+            self.say_diagnostic(state, &format!("\n{}", self.excerpt(diagnostic)));
+        }
+        let mut closing = summary.closing(self);
+        if let Some(next) = summary.next(self) {
             closing.push('\n');
             closing.push_str(&next);
         }
-        parts.push(closing);
-        let text = parts.join("\n\n");
-        if report.options.quiet && parts.len() == 1 {
-            text
-        } else {
-            format!("\n{text}")
+        if !self.options.quiet || !diagnostics.is_empty() {
+            closing.insert(0, '\n');
         }
+        self.say(state, &closing);
     }
+}
 
+impl Summary<'_> {
     /// Warnings first, so that what failed stands nearest to the end.
     fn diagnostics(&self, report: &Report) -> Vec<Diagnostic> {
         let mut all: Vec<&Diagnostic> = self.told.iter().collect();

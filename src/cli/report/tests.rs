@@ -38,10 +38,11 @@ const MODELS: [(&str, &str); 4] = [
     ("crm", "user_360"),
 ];
 
-/// A report whose tables are [`MODELS`], each with tests named `not_null_<model>_…`.
+/// A report whose tables are [`MODELS`], each with tests named `not_null_<model>_…`, and what it
+/// writes to both streams.
 fn report(options: Options) -> (Report, Buffer) {
     let buffer = Buffer::default();
-    let mut report = Report::new(Box::new(buffer.clone()), options);
+    let mut report = Report::new(Box::new(buffer.clone()), Box::new(buffer.clone()), options);
     for (theme, table) in MODELS {
         let model = id(&format!("model.user_reference.{table}"));
         for column in ["user_id", "segment"] {
@@ -329,5 +330,9 @@ fn a_reader_that_went_away_is_no_reason_to_stop() {
             Ok(())
         }
     }
-    play(&Report::new(Box::new(Gone), Options::default()));
+    play(&Report::new(
+        Box::new(Gone),
+        Box::new(Gone),
+        Options::default(),
+    ));
 }
