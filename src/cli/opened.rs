@@ -26,7 +26,9 @@ use crate::manifest::{Invocation, Node, NodeId, ResourceType};
 use crate::plan::{self, TableFacts};
 use crate::project;
 use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
-use crate::select::{self, ColumnPaths, Compared, Criteria, Picked, Scope, Selectors, State};
+use crate::select::{
+    self, ColumnPaths, Compared, Criteria, Indirect, Picked, Scope, Selectors, State,
+};
 use crate::template::{self, Source};
 
 mod kept;
@@ -138,6 +140,35 @@ impl<'a> Opened<'a> {
         Ok(nodes)
     }
 
+    /// What a word means to a command that takes one node: the node of that very name, or else all that
+    /// the word selects.
+    ///
+    /// # Errors
+    /// As [`Opened::pick`]; that nothing is picked is for the caller to say.
+    pub fn pick_one(&self, word: &str, runs: &[ResourceType]) -> anyhow::Result<NodeSet> {
+        let criteria = Criteria {
+            select: vec![word.to_string()],
+            indirect: Indirect::Empty,
+            allow_empty: true,
+            ..Criteria::default()
+        };
+        let picked = self.pick(&criteria, None, runs)?;
+        let named = picked.iter().filter(|id| {
+            let node = self.loaded.manifest.get(id);
+            node.is_some_and(|node| node.name() == word)
+        });
+        let named: NodeSet = named.cloned().collect();
+        Ok(match named.len() {
+            1 => named,
+            _ => picked,
+        })
+    }
+
+    /// Whether a selection compares with an earlier run.
+    pub fn asks_for_state(&self, criteria: &Criteria) -> bool {
+        select::asks_for_state(criteria, &self.selectors)
+    }
+
     /// The same, with what has been broken of contracts since, for the caller to tell.
     ///
     /// # Errors
@@ -175,8 +206,19 @@ impl<'a> Opened<'a> {
             runs,
         };
         match select::pick(criteria, &scope) {
-            Ok(Picked { nodes, warnings }) => {
-                self.report.diagnostics(&warnings);
+            Ok(Picked {
+                nodes,
+                mut diagnostics,
+            }) => {
+                if self.settings.warn_error {
+                    for diagnostic in &mut diagnostics {
+                        diagnostic.severity = Severity::Error;
+                    }
+                }
+                self.report.diagnostics(&diagnostics);
+                if diagnostics.iter().any(Diagnostic::is_error) {
+                    return Err(Told(Exit::CouldNotRun).into());
+                }
                 let breaking = kept.map(|kept| kept.breaking);
                 Ok((nodes, breaking.unwrap_or_default()))
             }
@@ -424,15 +466,16 @@ impl<'a> Opened<'a> {
         artifact::artifact(&self.loaded.manifest, macros, compiled, info)
     }
 
-    /// SHA-256 of the seeds' files. One that cannot be read has none: loading it will say why.
+    /// SHA-256 of the seeds' files, the same for `\r\n` and `\n` at the ends of lines. One that cannot be
+    /// read has none: loading it will say why.
     fn seed_checksums(&self) -> BTreeMap<NodeId, String> {
         let nodes = self.loaded.manifest.nodes.values();
         nodes
             .filter(|node| matches!(node, Node::Seed(_)))
             .filter_map(|node| {
                 let path = self.settings.root.join(&*node.common().path);
-                let digest = Sha256::digest(std::fs::read(path).ok()?);
-                let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+                let digest = line_ends_apart(&std::fs::read(path).ok()?);
+                let digits = digest.into_iter().map(|byte| format!("{byte:02x}"));
                 Some((node.id().clone(), digits.collect()))
             })
             .collect()
@@ -484,6 +527,18 @@ impl<'a> Opened<'a> {
             _ => root.join(&*common.path),
         }
     }
+}
+
+/// SHA-256 of a text as it would be with `\n` at the end of each line.
+fn line_ends_apart(bytes: &[u8]) -> impl IntoIterator<Item = u8> + use<> {
+    let mut digest = Sha256::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        digest.update(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    digest.update(rest);
+    digest.finalize()
 }
 
 /// What a check left in a folder of artifacts; none where it left nothing that this refx reads.

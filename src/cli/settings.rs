@@ -127,6 +127,7 @@ pub(crate) fn criteria(flags: &SelectionArgs) -> Criteria {
             Some(IndirectSelection::Buildable) => Indirect::Buildable,
             Some(IndirectSelection::Empty) => Indirect::Empty,
         },
+        allow_empty: flags.allow_empty,
     }
 }
 

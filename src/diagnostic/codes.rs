@@ -248,7 +248,8 @@ codes! {
     /// refx build --select tagg:daily     # write `tag:daily`
     /// ```
     InvalidSelector = "invalid-selector",
-    /// A selector that matches nothing, so that nothing is done. `refx ls` shows what there is to select.
+    /// A selector that matches nothing, so that nothing is done. `refx ls` shows what there is to select. A selection
+    /// that picks nothing at all is an error of every command, unless `--allow-empty` is given.
     ///
     /// ```sh
     /// refx ls --select segmentatoin      # the folder is models/segmentation

@@ -294,7 +294,13 @@ impl Reading {
             Ok(Ok(text)) => {
                 // Some editors put a mark before the text that no reader of it expects.
                 let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-                self.files.texts.insert(name.into(), text.into());
+                // Git writes `\r\n` on Windows. The same project is the same code on every system; Jinja
+                // also ends each line with `\n` alone.
+                let text: Arc<str> = match text.contains("\r\n") {
+                    true => text.replace("\r\n", "\n").into(),
+                    false => text.into(),
+                };
+                self.files.texts.insert(name.into(), text);
             }
             Ok(Err(error)) => {
                 let valid = error.utf8_error().valid_up_to();

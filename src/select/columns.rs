@@ -9,10 +9,10 @@ use std::fmt;
 use crate::graph::NodeSet;
 use crate::manifest::{Node, NodeId};
 
+use super::Scope;
 use super::glob::Glob;
-use super::method::{FqnPattern, Method};
-use super::parse::{Depth, Reach, Selector};
-use super::{Criteria, Scope, Selectors};
+use super::method::FqnPattern;
+use super::parse::{Depth, Reach};
 
 /// A column of a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -192,26 +192,5 @@ fn walk<'a>(
             .filter(|column| seen.insert(column))
             .collect();
         taken += 1;
-    }
-}
-
-/// Whether a selection asks for the lineage of columns, which takes planning every query.
-pub fn asks_for_columns(criteria: &Criteria, selectors: &Selectors) -> bool {
-    let is_column = |method: &Method| matches!(method, Method::Column(_));
-    let texts = criteria.select.iter().chain(&criteria.exclude);
-    let mut written = texts.filter_map(|text| super::parse(text).ok());
-    let mut names = selectors.names().filter_map(|name| selectors.get(name));
-    written.any(|selector| asks(&selector, is_column))
-        || names.any(|named| asks(&named.definition, is_column))
-}
-
-/// Whether a method of the kind is anywhere in a selector.
-pub(super) fn asks(selector: &Selector, is: fn(&Method) -> bool) -> bool {
-    match selector {
-        Selector::Atom(atom) => is(&atom.method),
-        Selector::Union(parts) | Selector::Intersection(parts) => {
-            parts.iter().any(|part| asks(part, is))
-        }
-        Selector::Difference(from, without) => asks(from, is) || asks(without, is),
     }
 }

@@ -380,11 +380,14 @@ fn resource_type(value: &str) -> Result<Method, Diagnostic> {
 ///
 /// It matches the name itself, or the beginning of the fully qualified name, part by part, with or
 /// without the package: `segmentation` is every node in that folder. From the first part with a
-/// wildcard on, the rest must match as a whole, and the star crosses dots.
+/// wildcard on, the rest must match as a whole, and the star crosses dots. A pattern without a dot is
+/// also matched with the name alone: `mart_*` is every model of such a name, in any folder.
 /// Rules: dbt-core 1.12, `graph/selector_methods.py`, `is_selected_node`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FqnPattern {
     pub text: String,
+    /// The whole text, where it has a wildcard and no dot.
+    name: Option<Glob>,
     /// The parts before the first one with a wildcard.
     plain: Vec<String>,
     /// All from that part on, and how many parts it has.
@@ -400,6 +403,7 @@ impl FqnPattern {
         let (plain, rest) = parts.split_at(first_wild.unwrap_or(parts.len()));
         FqnPattern {
             text: text.to_string(),
+            name: (first_wild.is_some() && parts.len() == 1).then(|| Glob::new(text)),
             plain: plain.iter().map(|part| part.to_string()).collect(),
             wild: first_wild.map(|_| (Glob::new(&rest.join(".")), rest.len())),
             versioned: parts[parts.len().saturating_sub(2)..].join("_"),
@@ -413,11 +417,14 @@ impl FqnPattern {
     }
 
     fn matches_from(&self, fqn: &[String], versioned: bool) -> bool {
+        let is_name = |name: &String| {
+            *name == self.text || self.name.as_ref().is_some_and(|glob| glob.matches(name))
+        };
         let by_name = match fqn {
             [.., name, version] if versioned => {
-                *name == self.text || format!("{name}_{version}") == self.versioned
+                is_name(name) || format!("{name}_{version}") == self.versioned
             }
-            [.., name] => *name == self.text,
+            [.., name] => is_name(name),
             [] => false,
         };
         if by_name {

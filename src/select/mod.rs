@@ -7,6 +7,7 @@
 //! both against the manifest and the graph. `docs/selectors.md` is the language for users. Rules and
 //! words are those of dbt-core 1.12 (`graph/selector*.py`).
 
+mod asks;
 mod columns;
 mod glob;
 mod matches;
@@ -20,13 +21,14 @@ mod suggestion;
 #[cfg(test)]
 mod tests;
 
-pub use columns::{ColumnId, ColumnPaths, ColumnPattern, Direction, asks_for_columns};
+pub use asks::{asks_for_columns, asks_for_state, asks_what_changed};
+pub use columns::{ColumnId, ColumnPaths, ColumnPattern, Direction};
 pub use method::{FqnPattern, Method, StateCheck, TestType, Value, VersionKind};
 pub use parse::{Atom, Depth, Reach, Selector, parse};
 pub use selectors::{NamedSelector, Selectors, named};
-pub use state::{Compared, Snapshot, State, asks_what_changed};
+pub use state::{Compared, Snapshot, State};
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::graph::{Graph, NodeSet};
 use crate::manifest::{Manifest, ResourceType};
 
@@ -45,6 +47,26 @@ pub struct Criteria {
     /// `--exclude-resource-type`.
     pub exclude_resource_types: Vec<ResourceType>,
     pub indirect: Indirect,
+    /// Whether the selection may pick nothing.
+    pub allow_empty: bool,
+}
+
+impl Criteria {
+    /// The selector of `selectors.yml` that stands in where none is given.
+    fn default_of<'s>(&self, selectors: &'s Selectors) -> Option<&'s NamedSelector> {
+        let given = !self.select.is_empty() || !self.exclude.is_empty() || self.selector.is_some();
+        selectors.default_selector().filter(|_| !given)
+    }
+
+    /// Whether some nodes are asked for, rather than all that there are.
+    fn narrows(&self, selectors: &Selectors) -> bool {
+        !self.select.is_empty()
+            || !self.exclude.is_empty()
+            || self.selector.is_some()
+            || !self.resource_types.is_empty()
+            || !self.exclude_resource_types.is_empty()
+            || self.default_of(selectors).is_some()
+    }
 }
 
 /// Which tests join the nodes that they read, without being selected themselves.
@@ -96,8 +118,9 @@ pub struct Scope<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picked {
     pub nodes: NodeSet,
-    /// Selectors that match nothing.
-    pub warnings: Vec<Diagnostic>,
+    /// Selectors that match nothing: errors where nothing is picked at all and
+    /// [`Criteria::allow_empty`] is not set, else warnings.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// Picks the nodes that the criteria mean. Without `--select` it is everything, or the selector of
@@ -139,10 +162,29 @@ pub fn pick(criteria: &Criteria, scope: &Scope) -> Result<Picked, Diagnostic> {
             false => warning.note(format!("it works on: {}", names.join(", "))),
         });
     }
+    if picked.is_empty() && criteria.narrows(scope.selectors) && !criteria.allow_empty {
+        refuse_empty(&mut warnings);
+    }
     Ok(Picked {
         nodes: picked,
-        warnings,
+        diagnostics: warnings,
     })
+}
+
+/// Makes errors of the warnings about a selection that picks nothing, and names the way through.
+fn refuse_empty(warnings: &mut Vec<Diagnostic>) {
+    const WAY: &str = "pass `--allow-empty` where a selection may pick nothing, as \
+        `state:modified` does in CI";
+    let last = warnings.pop().unwrap_or_else(|| {
+        Diagnostic::warning(Code::EmptySelection, "the selection picks nothing")
+    });
+    warnings.push(match last.help {
+        Some(_) => last.note(WAY),
+        None => last.help(WAY),
+    });
+    for warning in warnings {
+        warning.severity = Severity::Error;
+    }
 }
 
 fn count(nodes: usize) -> String {
@@ -170,6 +212,7 @@ struct Picking<'a> {
 impl Picking<'_> {
     fn included(&mut self, criteria: &Criteria) -> Result<Found, Diagnostic> {
         let by_hand = !criteria.select.is_empty() || !criteria.exclude.is_empty();
+        let default = criteria.default_of(self.scope.selectors);
         match &criteria.selector {
             // dbt drops the other options silently, and runs more than was asked for.
             Some(name) if by_hand => Err(parse::invalid(
@@ -180,9 +223,9 @@ impl Picking<'_> {
             ))),
             Some(name) => self.named(name),
             None if !criteria.select.is_empty() => self.listed(&criteria.select),
-            None => match self.scope.selectors.default_selector() {
-                Some(selector) if !by_hand => self.named(&selector.name),
-                _ => Ok(self.evaluation.everything()),
+            None => match default {
+                Some(selector) => self.named(&selector.name),
+                None => Ok(self.evaluation.everything()),
             },
         }
     }

@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{NodeId, data_type};
 
-use super::columns::asks;
 use super::method::{Method, StateCheck};
 use super::parse::invalid;
-use super::{Criteria, Selectors};
 
 /// State read from earlier runs, where it is given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,20 +46,6 @@ struct Aspects {
     contract: Value,
     /// Where the node stands, and what else a source, test or exposure is made of.
     rest: Value,
-}
-
-/// Whether a selection asks what was modified since another time.
-pub fn asks_what_changed(criteria: &Criteria, selectors: &Selectors) -> bool {
-    let compares = |method: &Method| match method {
-        Method::State(check) => !matches!(check, StateCheck::New | StateCheck::Old),
-        _ => false,
-    };
-    let texts = criteria.select.iter().chain(&criteria.exclude);
-    let mut written = texts.filter_map(|text| super::parse(text).ok());
-    let named = criteria.selector.as_ref();
-    let named = named.and_then(|name| selectors.get(name));
-    written.any(|selector| asks(&selector, compares))
-        || named.is_some_and(|named| asks(&named.definition, compares))
 }
 
 impl State<'_> {

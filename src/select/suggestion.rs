@@ -90,8 +90,8 @@ fn nearest(method: &Method, scope: &Scope) -> Option<String> {
 fn nearest_name(written: &str, scope: &Scope) -> Option<String> {
     let manifest = scope.manifest;
     if Glob::is_pattern(written) {
-        // A pattern is held against folder and name together, which surprises: `stg_*` is no model
-        // in a folder `staging`, and `*.stg_*` is.
+        // A pattern with a dot starts at the top folder, which surprises: `wide.user_*` is no model
+        // in a folder `crm/wide`, and `*.wide.user_*` is.
         let anywhere = format!("*.{written}");
         let pattern = FqnPattern::new(&anywhere);
         let found = manifest.nodes.values().any(|node| {

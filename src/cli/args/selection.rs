@@ -66,6 +66,15 @@ pub struct SelectionArgs {
         hide_short_help = true
     )]
     pub state: Option<PathBuf>,
+    /// Do nothing, without an error, where the selection picks nothing
+    #[arg(
+        long,
+        env = "REFX_ALLOW_EMPTY",
+        hide_env = true,
+        hide_short_help = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub allow_empty: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]

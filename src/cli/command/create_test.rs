@@ -14,7 +14,6 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::NodeSet;
 use crate::manifest::ResourceType;
 use crate::run::{self, Ask};
-use crate::select::{Criteria, Indirect};
 use crate::template;
 
 pub(crate) async fn create_test(
@@ -23,12 +22,7 @@ pub(crate) async fn create_test(
     flags: &CreateTestArgs,
 ) -> anyhow::Result<Exit> {
     let opened = Opened::open(report, settings)?;
-    let criteria = Criteria {
-        select: vec![flags.model.clone()],
-        indirect: Indirect::Empty,
-        ..Criteria::default()
-    };
-    let nodes: NodeSet = opened.pick(&criteria, None, &[ResourceType::Model])?;
+    let nodes: NodeSet = opened.pick_one(&flags.model, &[ResourceType::Model])?;
     let (Some(id), 1) = (nodes.first().cloned(), nodes.len()) else {
         let message = format!(
             "`{}` picks {} models, and a test is of one",

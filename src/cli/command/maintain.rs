@@ -18,8 +18,10 @@ use crate::engine::Session;
 use crate::manifest::{Node, NodeId, ResourceType};
 use crate::plan::TableFacts;
 use crate::run::Job;
-use crate::select::{Criteria, Indirect};
 use crate::template::Relation;
+
+/// What has tables.
+const TABLES: [ResourceType; 2] = [ResourceType::Model, ResourceType::Seed];
 
 /// A table that is to be cared for.
 pub(super) struct Table {
@@ -49,9 +51,8 @@ where
 {
     let started = Instant::now();
     let opened = Opened::open(report, settings)?;
-    let types = [ResourceType::Model, ResourceType::Seed];
     let state = selection.state.as_deref();
-    let picked = opened.pick(&criteria(selection), state, &types)?;
+    let picked = opened.pick(&criteria(selection), state, &TABLES)?;
     let job = opened.job(opened.basis(TableFacts::default()), opened.tables(), false)?;
     let manifest = &opened.loaded.manifest;
     let nodes = opened
@@ -181,12 +182,7 @@ impl<'a> Only<'a> {
         word: &str,
     ) -> anyhow::Result<Only<'a>> {
         let opened = Opened::open(report, settings)?;
-        let criteria = Criteria {
-            select: vec![word.to_string()],
-            indirect: Indirect::Empty,
-            ..Criteria::default()
-        };
-        let picked = opened.pick(&criteria, None, &ResourceType::ALL)?;
+        let picked = opened.pick_one(word, &TABLES)?;
         let told = |diagnostic| Told(refuse(&opened.report, diagnostic));
         let mut ids = picked.iter();
         let id = match (ids.next(), ids.len()) {

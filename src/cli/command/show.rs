@@ -13,8 +13,16 @@ use crate::engine::{Session, located};
 use crate::graph::NodeSet;
 use crate::manifest::{Found, Node, NodeId, ResourceType};
 use crate::run::{Job, Live};
-use crate::select::{Criteria, Indirect};
 use crate::template::{self, Source};
+
+/// What has rows. A unit test has none of its own, and shares the path of its model.
+const SHOWN: [ResourceType; 5] = [
+    ResourceType::Model,
+    ResourceType::Seed,
+    ResourceType::Source,
+    ResourceType::Test,
+    ResourceType::Analysis,
+];
 
 pub(crate) async fn show(
     report: Report,
@@ -27,12 +35,8 @@ pub(crate) async fn show(
     let inline = flags.inline.as_ref().map(|sql| opened.inline(sql));
     if inline.is_none() {
         let word = flags.model.as_ref().or(flags.select.as_ref());
-        let criteria = Criteria {
-            select: word.cloned().into_iter().collect(),
-            indirect: Indirect::Empty,
-            ..Criteria::default()
-        };
-        match only(opened.pick(&criteria, None, &ResourceType::ALL)?) {
+        let word = word.map(String::as_str).unwrap_or_default();
+        match only(opened.pick_one(word, &SHOWN)?) {
             Ok(id) => shown = Some(id),
             Err(diagnostic) => return Ok(refuse(&opened.report, diagnostic)),
         }

@@ -102,7 +102,7 @@ fn picked(text: &str) -> String {
         ..Criteria::default()
     };
     match pick(&criteria, &scope) {
-        Ok(picked) => match picked.warnings.first() {
+        Ok(picked) => match picked.diagnostics.first() {
             Some(warning) => told(warning),
             None => names(&picked),
         },

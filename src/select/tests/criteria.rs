@@ -10,7 +10,7 @@ fn check(criteria: &Criteria, expect: &str) {
 fn nothing_asked_is_everything() {
     let picked = pick_all(&Criteria::default()).expect("no selector can fail");
     assert_eq!(picked.nodes.len(), manifest().nodes.len());
-    assert_eq!(picked.warnings, []);
+    assert_eq!(picked.diagnostics, []);
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn an_empty_text_is_nothing() {
     let picked = pick_all(&ask(&[""], &[])).expect("an empty selector parses");
     assert_eq!(names(&picked), "");
     assert_eq!(
-        told(&picked.warnings[0]),
+        told(&picked.diagnostics[0]),
         "an empty selector matches nothing"
     );
 }
@@ -166,7 +166,7 @@ fn what_matches_nothing_is_said() {
             _ => &[exclude],
         };
         let picked = pick_all(&ask(&[select], exclude)).expect("these selectors parse");
-        let told: Vec<String> = picked.warnings.iter().map(told).collect();
+        let told: Vec<String> = picked.diagnostics.iter().map(told).collect();
         assert_eq!(told, [expect], "--select {select}");
     }
 }
@@ -181,7 +181,7 @@ fn a_selection_of_other_types_is_said() {
     );
     let picked = picked.expect("the selector parses");
     assert_eq!(
-        told(&picked.warnings[0]),
+        told(&picked.diagnostics[0]),
         "2 nodes are selected, and none is of a type that this command works on\n\
          note: it works on: model"
     );

@@ -231,6 +231,7 @@ fn seed(name: &str) -> Builder {
     Builder(Node::Seed(Seed {
         common: common("seed", name, &format!("seeds/{name}.csv"), name),
         relation: Relation::table("main", name),
+        own_types: Default::default(),
         config: Box::new(SeedConfig::default()),
     }))
 }
@@ -317,6 +318,7 @@ fn ask(select: &[&str], exclude: &[&str]) -> Criteria {
     Criteria {
         select: owned(select),
         exclude: owned(exclude),
+        allow_empty: true,
         ..Criteria::default()
     }
 }

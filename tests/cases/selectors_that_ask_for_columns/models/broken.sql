@@ -1,0 +1,1 @@
+select nothing_there from (select 1 as id)

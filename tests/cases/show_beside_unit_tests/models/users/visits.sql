@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select 4 as id

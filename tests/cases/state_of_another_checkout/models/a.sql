@@ -1,0 +1,2 @@
+select id, {{ up('name') }} as name -- the name
+from {{ ref('s') }}
