@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::manifest::{
-    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, graph,
-    is_expression,
+    Found, Invocation, Manifest, Model, Node, NodeId, Test, TestKind, describe, empty_model,
+    fragment, graph, is_blank, is_expression,
 };
 use crate::plan::{self, TableFacts};
 use crate::template::{
@@ -69,7 +69,11 @@ pub fn render(
     match node {
         Node::Model(model) => {
             let source = Text::whole(model.common.path.clone(), model.text.clone());
-            text(basis, Some(node), &source, queries)
+            let compiled = text(basis, Some(node), &source, queries)?;
+            match is_blank(&compiled.sql) {
+                true => Err(empty_model(&model.common.name, &model.common.path)),
+                false => Ok(compiled),
+            }
         }
         Node::Analysis(analysis) => {
             let source = Text::whole(analysis.common.path.clone(), analysis.text.clone());
@@ -167,7 +171,9 @@ fn generic(
                     offset: filter.span.start,
                 };
                 let condition = template::render(&basis.macros, &source, &scope, &host)?.text;
-                let text = format!("(select * from {relation} where {condition}) as filtered");
+                let condition = fragment(&condition).map_err(|fault| fault.of("where", filter))?;
+                // On a line of its own, as it may end with a comment.
+                let text = format!("(select * from {relation} where {condition}\n) as filtered");
                 filtered = Some((text.clone(), filter.span.clone()));
                 Argument::Value(text.into())
             }
@@ -175,10 +181,10 @@ fn generic(
         values.push(("model".to_string(), model));
     }
     if let Some(column) = column {
-        values.push((
-            "column_name".to_string(),
-            Argument::Value(column.as_str().into()),
-        ));
+        let relation = attached.and_then(Node::relation);
+        let known = || host.columns(relation?).ok();
+        let name = template::column_name(column, known);
+        values.push(("column_name".to_string(), Argument::Value(name.into())));
     }
     for (name, value) in arguments {
         let argument = match value {
@@ -190,7 +196,18 @@ fn generic(
                     offset: place.start,
                 })
             }
-            value => Argument::Value(value.clone()),
+            value => {
+                let place = places.get(name).unwrap_or(&test.common.span);
+                let evaluate = |text: &str| {
+                    let source = Text {
+                        file: place.file.clone(),
+                        text: text.into(),
+                        offset: place.start,
+                    };
+                    template::render_value(&basis.macros, &source, &scope, &host)
+                };
+                Argument::Value(evaluated(value, &evaluate)?)
+            }
         };
         values.push((name.clone(), argument));
     }
@@ -207,6 +224,28 @@ fn generic(
         compiled.set_filter(&text, place);
     }
     Ok(compiled)
+}
+
+/// An argument with the Jinja in its lists and maps evaluated.
+fn evaluated(
+    value: &Value,
+    evaluate: &dyn Fn(&str) -> Result<Value, Diagnostic>,
+) -> Result<Value, Diagnostic> {
+    Ok(match value {
+        Value::String(text) if text.contains("{{") || text.contains("{%") => evaluate(text)?,
+        Value::String(text) if is_expression(text) => evaluate(&format!("{{{{ {text} }}}}"))?,
+        Value::Array(items) => {
+            let items = items.iter().map(|item| evaluated(item, evaluate));
+            items.collect::<Result<_, _>>()?
+        }
+        Value::Object(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), evaluated(value, evaluate)?)));
+            Value::Object(entries.collect::<Result<_, Diagnostic>>()?)
+        }
+        value => value.clone(),
+    })
 }
 
 /// How a stack of calls tells of a macro that refx calls.
@@ -381,7 +420,7 @@ pub fn with_ctes(sql: &str, inner: &[(Relation, Arc<str>)]) -> String {
     for (at, (relation, inner_sql)) in inner.iter().enumerate() {
         let name = format!("__dbt__cte__{}", relation.identifier);
         let quoted = format!("\"{name}\"");
-        let mut inner_text = inner_sql.trim().to_string();
+        let mut inner_text = fragment(inner_sql).unwrap_or(inner_sql).trim().to_string();
         for (earlier, _) in &inner[..at] {
             let cte = format!("\"__dbt__cte__{}\"", earlier.identifier);
             inner_text = inner_text.replace(&earlier.to_string(), &cte);

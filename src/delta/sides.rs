@@ -20,6 +20,7 @@ use super::schema::named;
 use super::{Error, Merge};
 use crate::diagnostic::closest;
 use crate::engine::{self, sql_type};
+use crate::manifest::fragment;
 
 /// The sides that a text may speak of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -351,6 +352,7 @@ fn parse<T>(
     text: &str,
     read: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Result<T, Error> {
+    let text = fragment(text).map_err(|fault| refused(setting, fault.message, fault.help))?;
     let dialect = GenericDialect {};
     let run = || {
         let mut parser = Parser::new(&dialect).try_with_sql(text)?;

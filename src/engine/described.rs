@@ -66,15 +66,14 @@ impl SourceTable {
     /// A seed's file.
     pub fn of_seed(seed: &Seed, root: &Path) -> SourceTable {
         let config = &seed.config;
-        // A type that the project file gives to a whole folder is for the seeds that have the column.
-        let (of_folder, columns): (Vec<_>, Vec<_>) = (config.column_types.iter().flatten())
-            .map(|(name, data_type)| (data_type, (name.clone(), data_type.value.clone())))
-            .partition(|(data_type, _)| data_type.span.file.ends_with("project.yml"));
+        let (columns, of_folder): (Vec<_>, Vec<_>) = (config.column_types.iter().flatten())
+            .map(|(name, data_type)| (name.clone(), data_type.value.clone()))
+            .partition(|(name, _)| seed.own_types.contains(name));
         SourceTable {
             options: SourceOptions {
                 delimiter: letter(&config.delimiter),
-                columns: columns.into_iter().map(|(_, column)| column).collect(),
-                columns_if_there: of_folder.into_iter().map(|(_, column)| column).collect(),
+                columns,
+                columns_if_there: of_folder,
                 ..SourceOptions::default()
             },
             ..SourceTable::at(path(root, &seed.common.path))

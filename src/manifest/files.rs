@@ -17,7 +17,7 @@ use super::build::{Builder, Draft};
 use super::settings::{Layers, Settings};
 use super::{
     Access, Analysis, Common, Materialization, Model, Node, NodeId, Seed, Strategy, Test, TestKind,
-    constraints, contract, merging,
+    constraints, contract, fragment, merging,
 };
 
 /// Answers a template in the parse pass, before anything is resolved.
@@ -104,11 +104,7 @@ impl Builder<'_> {
         let mut config: ModelConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
         let enabled = config.enabled.unwrap_or(true);
         if parsed.blank && enabled && diagnostics.iter().all(|known| !known.is_error()) {
-            diagnostics.push(
-                Diagnostic::error(Code::EmptyModel, format!("`{name}` has no SELECT"))
-                    .at(Span::file(file.path.clone()))
-                    .help("write one, or disable the model: `{{ config(enabled=false) }}`"),
-            );
+            diagnostics.push(empty_model(name, &file.path));
         }
         let constraints: Vec<Constraint> = properties
             .iter()
@@ -132,7 +128,13 @@ impl Builder<'_> {
         let materialization =
             self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
         let key = primary_key.as_deref().unwrap_or_default();
-        merging::settle(&mut config, key, &materialization, &mut diagnostics);
+        merging::settle(
+            &mut config,
+            key,
+            &materialization,
+            &merged,
+            &mut diagnostics,
+        );
         contract::check(&config, &common, &materialization, &mut diagnostics);
         if parsed.calls.incremental {
             merging::partial(&config, &mut diagnostics);
@@ -228,11 +230,13 @@ impl Builder<'_> {
             RelationKind::Table,
             &mut diagnostics,
         );
+        let own_types = layers.own_keys("column_types");
         let draft = Draft {
             enabled: config.enabled.unwrap_or(true),
             node: Node::Seed(Seed {
                 common,
                 relation,
+                own_types,
                 config: Box::new(config),
             }),
             calls: Calls::default(),
@@ -251,6 +255,7 @@ impl Builder<'_> {
         let parsed = self.parse_pass(file, &general, &mut diagnostics);
         let merged = layers.with_calls(general, &parsed.calls.config);
         let config: TestConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        fragment::check_test(&config, &mut diagnostics);
         let id = NodeId::new(format!("test.{}.{name}", self.invocation.project));
         let mut common = self.common(id, name, &file.path, fqn, &merged);
         common.label(&config.tags.0, &config.meta);
@@ -319,21 +324,14 @@ impl Builder<'_> {
             schema: self.invocation.schema.clone(),
             config: Value::Object(config),
         });
-        match template::render(self.macros, &source, &scope, &host) {
-            Ok(rendered) => {
-                diagnostics.extend(rendered.warnings);
-                Parsed {
-                    blank: is_blank(&rendered.text),
-                    calls: rendered.calls,
-                }
-            }
-            Err(diagnostic) => {
-                diagnostics.push(diagnostic);
-                Parsed {
-                    calls: template::static_calls(&source),
-                    blank: false,
-                }
-            }
+        let (rendered, wrong) = template::parse(self.macros, &source, &scope, &host);
+        diagnostics.extend(rendered.warnings);
+        let failed = wrong.is_some();
+        diagnostics.extend(wrong);
+        Parsed {
+            // What depends on `execute` or on rows is known when the model is compiled.
+            blank: !failed && template::has_fixed_text(&source) && is_blank(&rendered.text),
+            calls: rendered.calls,
         }
     }
 
@@ -402,18 +400,22 @@ impl Builder<'_> {
                 match strategy {
                     Strategy::Merge | Strategy::DeleteInsert if !keyed => {
                         // dbt appends where `merge` has no key, and a steward would not notice.
-                        let inherited = span.is_some_and(|span| span.file.ends_with("project.yml"));
-                        if inherited {
-                            return Materialization::Incremental(Strategy::Append);
-                        }
-                        diagnostics.push(
-                            Diagnostic::error(
-                                Code::InvalidConfig,
-                                format!("`{}` needs a primary key", strategy.as_str()),
-                            )
-                            .at(place(span))
-                            .help("name the columns that identify a row: `primary_key: [user_id]`"),
+                        let diagnostic = Diagnostic::error(
+                            Code::InvalidConfig,
+                            format!("`{}` needs a primary key", strategy.as_str()),
+                        )
+                        .at(place(span))
+                        .help(
+                            "name the columns that identify a row, `primary_key: [user_id]`; \
+                             or add all rows: `incremental_strategy: append`",
                         );
+                        diagnostics.push(match span.is_some_and(|span| span.file != common.path) {
+                            true => diagnostic.related(
+                                common.span.clone(),
+                                format!("`{}` has none", common.name),
+                            ),
+                            false => diagnostic,
+                        });
                     }
                     Strategy::InsertOverwrite if config.partition_by.is_none() => {
                         diagnostics.push(
@@ -457,8 +459,15 @@ fn latest_version(properties: &ModelProperties) -> Option<String> {
     )
 }
 
+/// The error of a model that came to no text.
+pub fn empty_model(name: &str, path: &Arc<str>) -> Diagnostic {
+    Diagnostic::error(Code::EmptyModel, format!("`{name}` has no SELECT"))
+        .at(Span::file(path.clone()))
+        .help("write one, or disable the model: `{{ config(enabled=false) }}`")
+}
+
 /// Whether a rendered text holds nothing but comments and white space.
-fn is_blank(sql: &str) -> bool {
+pub fn is_blank(sql: &str) -> bool {
     let mut rest = sql.trim_start();
     loop {
         if let Some(comment) = rest.strip_prefix("--") {

@@ -13,6 +13,7 @@ use crate::template::{self, Argument, BUILTIN, Calls, Host, MacroDefinition, Mac
 
 use super::build::{Builder, Draft};
 use super::files::Parsing;
+use super::fragment;
 use super::outside::{expression, folders};
 use super::settings::Layers;
 use super::{Node, NodeId, Test, TestKind, name};
@@ -125,7 +126,7 @@ impl Builder<'_> {
         let mut arguments = Map::new();
         let mut places = BTreeMap::new();
         for (name, value) in &spec.arguments {
-            arguments.insert(name.clone(), value.to_json());
+            arguments.insert(name.clone(), argument(value));
             places.insert(name.clone(), value.span.clone());
         }
         let mut all = arguments.clone();
@@ -155,6 +156,7 @@ impl Builder<'_> {
         let merged = layers.merge();
         let mut diagnostics = Vec::new();
         let config: TestConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        fragment::check_test(&config, &mut diagnostics);
         self.diagnostics.append(&mut diagnostics);
 
         let kwargs = Value::Object(all).to_string();
@@ -193,8 +195,8 @@ impl Builder<'_> {
         })
     }
 
-    /// What the `{% test %}` block says itself: `{{ config(severity='warn') }}`. The test's own entry
-    /// wins over it, as in dbt.
+    /// What the `{% test %}` block, or a macro that it calls, says itself: `{{ config(severity='warn') }}`.
+    /// The test's own entry wins over it, as in dbt.
     fn own_settings(
         &self,
         definition: &MacroDefinition,
@@ -202,7 +204,14 @@ impl Builder<'_> {
         arguments: &Map<String, Value>,
         column: Option<&str>,
     ) -> Vec<(Map<String, Value>, Span)> {
-        if !definition.text.contains("config(") {
+        // Most tests set nothing, and need no render to show it. Those of packages often set it in the
+        // macro that they dispatch to.
+        let sets = |id: &str| {
+            let definition = self.macros.get(id);
+            definition.is_some_and(|definition| definition.text.contains("config"))
+        };
+        let called = self.macros.depends_on(&definition.unique_id);
+        if !sets(&definition.unique_id) && !called.iter().any(|id| sets(id)) {
             return Vec::new();
         }
         let model = Argument::Relation(self.invocation.relation(&subject.name));
@@ -218,8 +227,8 @@ impl Builder<'_> {
             config: Value::Null,
         });
         // A block that cannot be rendered without its tables is told of when the test runs.
-        template::call(self.macros, &definition.unique_id, &values, &scope, &host)
-            .map(|rendered| rendered.calls.config)
+        template::parse_call(self.macros, &definition.unique_id, &values, &scope, &host)
+            .map(|calls| calls.config)
             .unwrap_or_default()
     }
 
@@ -330,9 +339,38 @@ fn collect(value: &Yaml, calls: &mut Calls) {
     }
 }
 
+/// An argument as the macro gets it. In a list of values `no` and `007` are the texts that are written:
+/// `values: [NO, SE]` are countries. By itself `no` is YAML's truth value, as in `quote: no`.
+fn argument(value: &Yaml) -> Value {
+    match &value.value {
+        YamlValue::List(items) => items.iter().map(item).collect(),
+        YamlValue::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| {
+                let key = key.scalar_text().unwrap_or_default().into_owned();
+                (key, argument(value))
+            });
+            Value::Object(entries.collect())
+        }
+        _ => value.to_json(),
+    }
+}
+
+fn item(value: &Yaml) -> Value {
+    let word = value.scalar_text().unwrap_or_default();
+    let is_text = match value.value {
+        YamlValue::Bool(value) => !word.eq_ignore_ascii_case(&value.to_string()),
+        YamlValue::Int(_) => word.len() > 1 && word.starts_with('0') && word.parse::<u64>().is_ok(),
+        _ => false,
+    };
+    match is_text {
+        true => word.into(),
+        false => argument(value),
+    }
+}
+
 /// Whether the text of an argument is for Jinja to evaluate. Source: dbt's `looks_like_func`.
 pub fn is_expression(text: &str) -> bool {
-    if text.contains("{{") {
+    if text.contains("{{") || text.contains("{%") {
         return true;
     }
     let text = text.trim();

@@ -4,6 +4,7 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::project::config::{ColumnRule, ModelConfig, OnMatch, OnMissing, OnSchemaChange};
 use crate::project::yaml::{Many, Spanned};
 
+use super::settings::Settings;
 use super::{Materialization, Strategy};
 
 /// Brings the settings of a merge into refx's own names, and refuses those that contradict each
@@ -12,6 +13,7 @@ pub(super) fn settle(
     config: &mut ModelConfig,
     key: &[String],
     materialization: &Materialization,
+    settings: &Settings,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     names_of_dbt(config, diagnostics);
@@ -20,7 +22,7 @@ pub(super) fn settle(
     {
         let span = setting.span.clone();
         config.on_duplicate_key = None;
-        if !inherited(&span) {
+        if !settings.is_of_folder(&["on_duplicate_key"]) {
             diagnostics.push(
                 invalid("`on_duplicate_key` needs a primary key", &span)
                     .help("name the columns that identify a row: `primary_key: [user_id]`"),
@@ -28,11 +30,11 @@ pub(super) fn settle(
         }
     }
     if *materialization != Materialization::Incremental(Strategy::Merge) {
-        return without_merge(config, diagnostics);
+        return without_merge(config, settings, diagnostics);
     }
     rules_and_key(config, key, diagnostics);
     rules_and_columns(config, diagnostics);
-    missing_rows(config, key, diagnostics);
+    missing_rows(config, key, settings, diagnostics);
 }
 
 fn names_of_dbt(config: &mut ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
@@ -142,7 +144,7 @@ pub(super) fn partial(config: &ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// A model that does not merge has no use for the settings of a merge.
-fn without_merge(config: &mut ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
+fn without_merge(config: &mut ModelConfig, settings: &Settings, diagnostics: &mut Vec<Diagnostic>) {
     fn taken<T>(setting: &mut Option<Spanned<T>>) -> Option<Span> {
         setting.take().map(|setting| setting.span)
     }
@@ -160,7 +162,8 @@ fn without_merge(config: &mut ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
         ),
     ];
     for (name, span) in set {
-        let Some(span) = span.filter(|span| !inherited(span)) else {
+        let names = [&[name], names_in_dbt(name)].concat();
+        let Some(span) = span.filter(|_| !settings.is_of_folder(&names)) else {
             continue;
         };
         diagnostics.push(
@@ -258,12 +261,17 @@ fn rules_and_columns(config: &ModelConfig, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn missing_rows(config: &ModelConfig, key: &[String], diagnostics: &mut Vec<Diagnostic>) {
+fn missing_rows(
+    config: &ModelConfig,
+    key: &[String],
+    settings: &Settings,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let missing = config.on_missing.as_ref();
     let keeps = missing.is_none_or(|missing| missing.value == OnMissing::Keep);
     if let Some(condition) = &config.not_matched_by_source_condition
         && keeps
-        && !inherited(&condition.span)
+        && !settings.is_of_folder(&["not_matched_by_source_condition"])
     {
         diagnostics.push(
             invalid(
@@ -306,9 +314,15 @@ fn among(columns: &[String], column: &str) -> bool {
     columns.iter().any(|known| known.to_lowercase() == column)
 }
 
-/// Whether a setting is one of a folder: what it does not fit, it was not written for.
-fn inherited(span: &Span) -> bool {
-    span.file.ends_with("project.yml")
+/// The names of dbt-databricks that a setting may have been given under.
+fn names_in_dbt(setting: &str) -> &'static [&'static str] {
+    match setting {
+        "update_when" => &["matched_condition"],
+        "insert_when" => &["skip_not_matched_step", "not_matched_condition"],
+        "on_match" => &["skip_matched_step"],
+        "on_missing" => &["not_matched_by_source_action"],
+        _ => &[],
+    }
 }
 
 fn invalid(message: impl Into<String>, span: &Span) -> Diagnostic {

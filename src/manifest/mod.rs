@@ -14,6 +14,7 @@ mod described;
 mod files;
 mod fingerprint;
 mod foreign_key;
+mod fragment;
 mod generic;
 mod invocation;
 mod landing;
@@ -33,7 +34,9 @@ pub mod data_type;
 pub use breaking::breaking_changes;
 pub use build::build;
 pub use describe::{describe, graph};
+pub use files::{empty_model, is_blank};
 pub use foreign_key::ForeignKey;
+pub use fragment::{Fault, fragment};
 pub use generic::is_expression;
 pub use invocation::{Invocation, instant};
 pub use node::{

@@ -1,6 +1,6 @@
 //! What a project is made of: models, seeds, tests, unit tests, sources, exposures, analyses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -216,6 +216,9 @@ pub struct Model {
 pub struct Seed {
     pub common: Common,
     pub relation: Relation,
+    /// The columns whose type is set for this very seed. A type that a folder's settings give is for
+    /// the seeds that have the column.
+    pub own_types: BTreeSet<String>,
     pub config: Box<SeedConfig>,
 }
 

@@ -1,13 +1,13 @@
 //! The settings of a node: layers from the general to the particular, merged, then typed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::project::ModelProperties;
-use crate::project::layers::{self, Layer};
+use crate::project::layers::{self, Layer, Origin, Setting};
 use crate::project::yaml::{self, Node as Yaml, Value};
 
 /// The layers of one node, the later ones win.
@@ -87,6 +87,19 @@ impl Layers {
         self.merge()
     }
 
+    /// The keys that the node itself gives in a setting that is a map.
+    pub(super) fn own_keys(&self, name: &str) -> BTreeSet<String> {
+        let own = self
+            .layers
+            .iter()
+            .filter(|layer| layer.origin == Origin::Node);
+        let settings = own.flat_map(|layer| &layer.settings);
+        let named = settings.filter(|(key, _)| key.as_str() == Some(name));
+        let entries = named.filter_map(|(_, value)| value.as_map());
+        let keys = entries.flatten().filter_map(|(key, _)| key.as_str());
+        keys.map(str::to_owned).collect()
+    }
+
     /// One setting of each name, by dbt's rules.
     pub(super) fn merge(&self) -> Settings {
         Settings(layers::merge(&self.layers))
@@ -95,14 +108,20 @@ impl Layers {
 
 /// The merged settings of a node, each with the place of the layer that wrote it.
 #[derive(Debug)]
-pub(super) struct Settings(BTreeMap<String, (Span, Yaml)>);
+pub(super) struct Settings(BTreeMap<String, Setting>);
 
 impl Settings {
     pub(super) fn to_json(&self) -> Map<String, Json> {
         self.0
             .iter()
-            .map(|(name, (_, value))| (name.clone(), value.to_json()))
+            .map(|(name, setting)| (name.clone(), setting.value.to_json()))
             .collect()
+    }
+
+    /// Whether a setting is given for a folder only, under any of its names.
+    pub(super) fn is_of_folder(&self, names: &[&str]) -> bool {
+        let mut given = names.iter().filter_map(|name| self.0.get(*name));
+        given.all(|setting| setting.origin == Origin::Folder)
     }
 
     /// The settings in their types. What is wrong is reported and left at its default.
@@ -114,7 +133,10 @@ impl Settings {
         let entries: Vec<(Yaml, Yaml)> = self
             .0
             .iter()
-            .map(|(name, (span, value))| (Yaml::text(name, span.clone()), value.clone()))
+            .map(|(name, setting)| {
+                let key = Yaml::text(name, setting.span.clone());
+                (key, setting.value.clone())
+            })
             .collect();
         let Some((first, _)) = entries.first() else {
             return T::default();

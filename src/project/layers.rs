@@ -6,10 +6,29 @@ use super::config::ModelConfig;
 use super::yaml::{Node, Value};
 use crate::diagnostic::{Code, Diagnostic, Span};
 
+/// Whom the settings of a layer are written for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// All nodes of a folder, in the project file. What does not fit one of them was not meant for it.
+    Folder,
+    /// The node itself, in a properties file or in `config()`.
+    #[default]
+    Node,
+}
+
 /// The settings that one place gives: names (without dbt's `+`, at their place) and values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layer {
+    pub origin: Origin,
     pub settings: Vec<(Node, Node)>,
+}
+
+/// A setting that the layers come to, with the place and the origin of the layer that wrote it last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    pub span: Span,
+    pub origin: Origin,
+    pub value: Node,
 }
 
 impl Layer {
@@ -17,6 +36,7 @@ impl Layer {
     /// Anything but a map gives nothing.
     pub fn of(config: &Node) -> Self {
         Layer {
+            origin: Origin::Node,
             settings: config.as_map().unwrap_or_default().to_vec(),
         }
     }
@@ -60,6 +80,7 @@ fn level(tree: &Node) -> Layer {
         }
     });
     Layer {
+        origin: Origin::Folder,
         settings: settings.collect(),
     }
 }
@@ -160,11 +181,14 @@ fn canonical(name: &str) -> &str {
 /// Merges layers, general ones first, with dbt's rules: tags and hooks add up, `meta` and its like
 /// merge by key, all else is replaced. `unique_key` comes out as `primary_key`. Every name and
 /// value keeps the place of the layer that wrote it last.
-pub fn merge(layers: &[Layer]) -> BTreeMap<String, (Span, Node)> {
-    let mut merged: BTreeMap<String, (Span, Node)> = BTreeMap::new();
-    for (key, value) in layers.iter().flat_map(|layer| &layer.settings) {
+pub fn merge(layers: &[Layer]) -> BTreeMap<String, Setting> {
+    let mut merged: BTreeMap<String, Setting> = BTreeMap::new();
+    let settings = layers
+        .iter()
+        .flat_map(|layer| layer.settings.iter().map(|entry| (layer.origin, entry)));
+    for (origin, (key, value)) in settings {
         let name = canonical(key.as_str().unwrap_or_default());
-        let earlier = merged.remove(name).map(|(_, value)| value);
+        let earlier = merged.remove(name).map(|setting| setting.value);
         let value = match (rule(name), earlier) {
             (Rule::Replace, _) => value.clone(),
             (Rule::Append, earlier) => append(earlier, value, name == "tags"),
@@ -172,7 +196,13 @@ pub fn merge(layers: &[Layer]) -> BTreeMap<String, (Span, Node)> {
             (Rule::Grants, earlier) => grants(earlier, value),
             (Rule::Update, None) => value.clone(),
         };
-        merged.insert(name.to_owned(), (key.span.clone(), value));
+        let span = key.span.clone();
+        let setting = Setting {
+            span,
+            origin,
+            value,
+        };
+        merged.insert(name.to_owned(), setting);
     }
     merged
 }
@@ -254,7 +284,7 @@ mod tests {
         let merged = merge(&layers(&tree(text), fqn));
         merged
             .iter()
-            .map(|(name, (_, node))| (name.clone(), node.to_json()))
+            .map(|(name, setting)| (name.clone(), setting.value.to_json()))
             .collect()
     }
 
@@ -302,8 +332,7 @@ shop:
     #[test]
     fn a_value_keeps_the_place_of_its_layer() {
         let merged = merge(&layers(&tree(TREE), &["shop", "marts", "user_360"]));
-        let (_, value) = &merged["primary_key"];
-        let span = &value.span;
+        let span = &merged["primary_key"].value.span;
         assert_eq!(&TREE[span.start..span.end], "user_id");
     }
 

@@ -3,7 +3,7 @@
 use crate::delta::{Constraint, Error, Rule};
 use crate::diagnostic::Span;
 use crate::engine::Name;
-use crate::manifest::{ForeignKey, Manifest, Model, Node};
+use crate::manifest::{ForeignKey, Manifest, Model, Node, fragment};
 use crate::project::{self, ConstraintKind, Spanned};
 
 /// All that every commit of the model's table is held to, beside its key.
@@ -57,7 +57,9 @@ fn of_rows(
                 None => format!("`{}`", condition.value),
             },
             rule: Rule::Check {
-                condition: condition.value.clone(),
+                condition: fragment(&condition.value)
+                    .unwrap_or(&condition.value)
+                    .to_owned(),
             },
         }],
         (ConstraintKind::Unique, _) if !columns.is_empty() => vec![unique(columns)],

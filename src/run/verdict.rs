@@ -12,7 +12,7 @@ use crate::compile::{self, Compiled};
 use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Answer, Name, Query, Session, located};
-use crate::manifest::{Node, NodeId, Test, TestKind};
+use crate::manifest::{Node, NodeId, Test, TestKind, fragment};
 use crate::plan::Step;
 use crate::project::Spanned;
 use crate::project::config::{Severity, StoreFailuresAs};
@@ -25,7 +25,10 @@ pub(super) async fn of(work: &Work<'_>, test: &Test) -> Result<Ended, Diagnostic
     let Work { job, node, .. } = *work;
     let prepared = Prepared::new(job, node, test, &job.inputs()).await?;
     work.keep(&prepared.compiled);
-    let answer = prepared.session.rows_as_json(&prepared.counting, 1).await;
+    let answer = prepared
+        .session
+        .rows_as_json(&prepared.counting.sql, 1)
+        .await;
     prepared.judge(job, answer).await
 }
 
@@ -49,7 +52,7 @@ pub(super) async fn together(
     }
     let queries = prepared.iter().flatten().map(|test| Query {
         session: test.session.clone(),
-        sql: test.counting.clone(),
+        sql: test.counting.sql.clone(),
     });
     let relation = job.node(about).ok().and_then(Node::relation);
     let queries: Vec<Query> = queries.collect();
@@ -113,7 +116,7 @@ struct Prepared<'a> {
     session: Session,
     compiled: Compiled,
     /// The query that counts what the test finds and judges the number.
-    counting: String,
+    counting: Counting,
     /// Whether the table that the test reads is not published yet.
     unpublished: bool,
 }
@@ -194,7 +197,7 @@ impl<'a> Prepared<'a> {
             Ok(answer) => answer,
             // The query round the test hides what is wrong inside of it.
             Err(error) => match self.session.plan(&self.compiled.sql).await {
-                Ok(_) => return Err(in_test(error, &self.compiled)),
+                Ok(_) => return Err(in_test(error, &self.compiled, self.counting.before)),
                 Err(error) => return Err(located(error, &self.compiled)),
             },
         };
@@ -215,7 +218,8 @@ impl<'a> Prepared<'a> {
 
 /// The test's query. What stands before the text stays, so that places in it can be told.
 fn written(compiled: &Compiled) -> &str {
-    compiled.sql.trim_end().trim_end_matches(';')
+    // What is no fragment is rejected when it is planned.
+    fragment(&compiled.sql).unwrap_or(&compiled.sql).trim_end()
 }
 
 /// What a test's query comes to.
@@ -225,33 +229,40 @@ struct Counted {
     should_fail: bool,
 }
 
-fn counting(test: &Test, sql: &str) -> String {
+/// The query that judges a test.
+struct Counting {
+    sql: String,
+    /// The lines before the test's own text.
+    before: usize,
+}
+
+fn counting(test: &Test, sql: &str) -> Counting {
     let config = &test.config;
-    let condition = |written: &Option<Spanned<String>>| {
-        written
-            .as_ref()
-            .map_or("!= 0".to_string(), |text| text.value.clone())
+    // Each setting may end with a comment, and so ends with its line.
+    let setting = |written: &Option<Spanned<String>>, otherwise: &str| match written {
+        Some(text) => format!("{}\n", fragment(&text.value).unwrap_or(&text.value)),
+        None => otherwise.to_string(),
     };
-    let calculation = config
-        .fail_calc
-        .as_ref()
-        .map_or("count(*)", |text| &text.value);
+    let warns = setting(&config.warn_if, "!= 0");
+    let fails = setting(&config.error_if, "!= 0");
+    let calculation = setting(&config.fail_calc, "count(*)");
     let limit = match &config.limit {
         Some(limit) => format!("limit {}", limit.value),
         None => String::new(),
     };
-    // The test's own text begins on the second line, so that places in it are easily told.
-    format!(
-        "select failures, failures {} as should_warn, failures {} as should_fail from (select coalesce({calculation}, 0) as failures from (\n{sql}\n{limit}) as found) as counted",
-        condition(&config.warn_if),
-        condition(&config.error_if),
-    )
+    let head = format!(
+        "select failures, failures {warns} as should_warn, failures {fails} as should_fail from (select coalesce({calculation}, 0) as failures from (\n"
+    );
+    Counting {
+        before: head.matches('\n').count(),
+        sql: format!("{head}{sql}\n{limit}) as found) as counted"),
+    }
 }
 
-/// An error of the counting query, at its place in the test.
-fn in_test(mut error: crate::engine::Error, compiled: &Compiled) -> Diagnostic {
+/// An error of the counting query, at its place in the test, which begins after so many lines.
+fn in_test(mut error: crate::engine::Error, compiled: &Compiled, before: usize) -> Diagnostic {
     if let Some(place) = error.position {
-        error = error.moved_up(place.line.min(2) - 1);
+        error = error.moved_up((place.line - 1).min(before));
     }
     located(error, compiled)
 }

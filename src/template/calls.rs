@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::Span;
 
-use super::tokens::{Tag, Token, TokenKind, scan, unquote};
+use super::tokens::{Tag, TagKind, Token, TokenKind, scan, unquote};
 use super::{RefCall, Source, chain};
 
 /// What a template asked for while it rendered.
@@ -69,6 +69,20 @@ pub fn static_calls(source: &Source) -> Calls {
         return Calls::default();
     }
     calls_of(&sites(&source.text, &tags), source)
+}
+
+/// Whether the text of a template is the same in every pass: it holds settings and assignments, and
+/// nothing that could depend on `execute`, on rows or on tables.
+pub fn has_fixed_text(source: &Source) -> bool {
+    let text = &source.text;
+    scan(text).iter().all(|tag| match tag.kind {
+        TagKind::Expression => tag
+            .tokens
+            .first()
+            .is_none_or(|first| first.text(text) == "config"),
+        TagKind::Statement => matches!(tag.keyword(text), Some("set" | "endset" | "do")),
+        TagKind::Comment => true,
+    })
 }
 
 pub(super) fn calls_of(sites: &[Site], source: &Source) -> Calls {

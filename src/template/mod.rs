@@ -25,18 +25,23 @@ mod clock;
 mod context;
 mod environment;
 mod failure;
+mod filters;
+mod format;
 mod functions;
+mod identifier;
 mod json;
 mod library;
 mod macros;
 mod modules;
 mod native;
+mod own;
 mod query;
 mod relation;
 mod render;
 mod rewrite;
 mod scope;
 mod spans;
+mod strings;
 mod tokens;
 mod trace;
 mod unreturned;
@@ -47,11 +52,12 @@ mod words;
 mod tests;
 
 pub use blocks::{Block, BlockKind, blocks};
-pub use calls::{Calls, static_calls};
+pub use calls::{Calls, has_fixed_text, static_calls};
 pub use context::DBT_VERSION;
+pub use identifier::column_name;
 pub use macros::{BUILTIN, Dispatch, MacroDefinition, MacroFile, MacroKind, Macros, Parameter};
 pub use relation::{Column, Relation, RelationKind};
-pub use render::{Rendered, call, render, render_value};
+pub use render::{Rendered, call, parse, parse_call, render, render_value};
 pub use scope::{
     Answer, Argument, EnvironmentVars, Host, RefCall, Scope, Undefined, Vars, is_secret, redact,
     redactor,

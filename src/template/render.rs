@@ -22,6 +22,7 @@ use super::context::{Context, NAMES, is_name};
 use super::failure::{Known, Place, at_definition, diagnose, error, fail, leave, returned};
 use super::library::Library;
 use super::macros::{MacroDefinition, Macros, supported};
+use super::own;
 use super::rewrite::{self, Edit};
 use super::scope::{Argument, Host, Scope};
 use super::spans::SpanMap;
@@ -61,17 +62,11 @@ pub fn render(
     host: &Arc<dyn Host>,
 ) -> Result<Rendered, Diagnostic> {
     let tags = scan(&source.text);
-    if tags.is_empty() && !source.text.contains("{#") {
-        // Plain SQL, but for the final newline, which Jinja drops.
-        let text = source.text.strip_suffix('\n').unwrap_or(&source.text);
-        return Ok(Rendered {
-            map: SpanMap::verbatim(source, text.len()),
-            text: text.to_owned(),
-            ..Rendered::default()
-        });
+    if let Some(plain) = plain(source, &tags) {
+        return Ok(plain);
     }
     let mut render = Render::prepare(macros, scope, host, Vec::new())?;
-    render.root = Root::new(source, &tags, Vec::new())?;
+    render.root = Root::new(source, &scope.package, &tags, Vec::new())?;
     let render = Arc::new(render);
     let (text, spans) = render.run(macros.environment(scope.undefined))?;
     let map = match &render.root.place {
@@ -79,6 +74,91 @@ pub fn render(
         None => SpanMap::default(),
     };
     Ok(render.finish(text, map))
+}
+
+/// What a text without Jinja comes to: itself, but for the final newline, which Jinja drops.
+fn plain(source: &Source, tags: &[Tag]) -> Option<Rendered> {
+    if !tags.is_empty() || source.text.contains("{#") {
+        return None;
+    }
+    let text = source.text.strip_suffix('\n').unwrap_or(&source.text);
+    Some(Rendered {
+        map: SpanMap::verbatim(source, text.len()),
+        text: text.to_owned(),
+        ..Rendered::default()
+    })
+}
+
+/// Renders a template for what it asks for. One that fails has still asked for what came before its
+/// mistake: the settings above an unknown macro hold, so that the one mistake makes no others.
+pub fn parse(
+    macros: &Macros,
+    source: &Source,
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> (Rendered, Option<Diagnostic>) {
+    let tags = scan(&source.text);
+    if let Some(plain) = plain(source, &tags) {
+        return (plain, None);
+    }
+    let prepared = Render::prepare(macros, scope, host, Vec::new());
+    let prepared = prepared.and_then(|render| {
+        let root = Root::new(source, &scope.package, &tags, Vec::new())?;
+        Ok(Arc::new(Render { root, ..render }))
+    });
+    let render = match prepared {
+        Ok(render) => render,
+        Err(diagnostic) => return (Rendered::default(), Some(diagnostic)),
+    };
+    match render.run(macros.environment(scope.undefined)) {
+        Ok((text, _)) => (render.finish(text, SpanMap::default()), None),
+        Err(diagnostic) => {
+            let mut rendered = render.finish(String::new(), SpanMap::default());
+            for settings in settings_after(source, &tags, &diagnostic) {
+                let (later, _) = parse(macros, &settings, scope, host);
+                rendered.calls.config.extend(later.calls.config);
+            }
+            (rendered, Some(diagnostic))
+        }
+    }
+}
+
+/// The calls of `config()` below a mistake, each as a template of its own.
+fn settings_after(source: &Source, tags: &[Tag], mistake: &Diagnostic) -> Vec<Source> {
+    let place = mistake.span.as_ref();
+    let Some(place) = place.filter(|place| place.file == source.file) else {
+        return Vec::new();
+    };
+    let after = tags.iter().filter(|tag| {
+        let first = tag.tokens.first();
+        source.offset + tag.range.start > place.start
+            && tag.kind == TagKind::Expression
+            && first.is_some_and(|first| first.text(&source.text) == "config")
+    });
+    let alone = after.map(|tag| Source {
+        file: source.file.clone(),
+        text: source.text[tag.range.clone()].into(),
+        offset: source.offset + tag.range.start,
+    });
+    alone.collect()
+}
+
+/// Calls a macro for what it asks for, also where it fails on the way, as [`parse`] does.
+///
+/// # Errors
+/// As [`call`], for a macro that cannot be called at all.
+pub fn parse_call(
+    macros: &Macros,
+    unique_id: &str,
+    arguments: &[(String, Argument)],
+    scope: &Scope,
+    host: &Arc<dyn Host>,
+) -> Result<Calls, Diagnostic> {
+    let (render, _) = calling(macros, unique_id, arguments, scope, host)?;
+    let render = Arc::new(render);
+    // What is wrong is said when the call is made for its text.
+    let _ = render.run(macros.environment(scope.undefined));
+    Ok(render.finish(String::new(), SpanMap::default()).calls)
 }
 
 /// Calls a macro with values: `{{ test_unique(model=…, column_name=…) }}` without pasting values into
@@ -149,7 +229,7 @@ pub(super) fn again(
 ) -> Result<String, Diagnostic> {
     let mut render = Render::prepare(macros, scope, host, Vec::new())?;
     render.marked = true;
-    render.root = Root::marked(source, tags, before, after)?;
+    render.root = Root::marked(source, &scope.package, tags, (before, after))?;
     Arc::new(render).run(environment).map(|(text, _)| text)
 }
 
@@ -219,7 +299,8 @@ fn evaluate(
     };
     let mut render = Render::prepare(macros, scope, host, Vec::new())?;
     render.secrets_allowed = true;
-    render.root = Root::new(source, &tags, edits)?;
+    render.native = native;
+    render.root = Root::new(source, &scope.package, &tags, edits)?;
     let render = Arc::new(render);
     let (text, _) = render.run(macros.environment(scope.undefined))?;
     let value = render.progress().value.take();
@@ -247,18 +328,25 @@ pub(super) struct Root {
     place: Option<Place>,
     sites: Vec<Site>,
     calls: Calls,
+    /// The macros that the template defines, as far as refx sorts their arguments.
+    own: Vec<Arc<MacroDefinition>>,
 }
 
 impl Root {
-    fn new(source: &Source, tags: &[Tag], edits: Vec<Edit>) -> Result<Self, Diagnostic> {
-        Root::marked(source, tags, edits, Vec::new())
+    fn new(
+        source: &Source,
+        package: &Arc<str>,
+        tags: &[Tag],
+        edits: Vec<Edit>,
+    ) -> Result<Self, Diagnostic> {
+        Root::marked(source, package, tags, (edits, Vec::new()))
     }
 
     fn marked(
         source: &Source,
+        package: &Arc<str>,
         tags: &[Tag],
-        mut edits: Vec<Edit>,
-        after: Vec<Edit>,
+        (mut edits, after): (Vec<Edit>, Vec<Edit>),
     ) -> Result<Self, Diagnostic> {
         if let Some(tag) = tags.iter().find(|tag| !tag.closed) {
             return Err(unclosed(source, tag));
@@ -267,6 +355,7 @@ impl Root {
         for tag in tags {
             rewrite::tag_edits(&source.text, tag, &mut edits);
         }
+        let own = own::macros(source, package, tags, &mut edits);
         edits.extend(after);
         let sites = sites(&source.text, tags);
         let unset = rewrite::unset_names(&source.text, tags, is_name);
@@ -274,6 +363,7 @@ impl Root {
         Ok(Root {
             calls: calls_of(&sites, source),
             sites,
+            own,
             place: Some(Place {
                 source: source.clone(),
                 rewritten: rewrite::apply(&source.text, 0..source.text.len(), &prelude, edits),
@@ -308,6 +398,8 @@ pub(super) struct Render {
     pub host: Arc<dyn Host>,
     pub library: Arc<Library>,
     pub secrets_allowed: bool,
+    /// Whether the value of an expression is asked for, and not a text.
+    pub native: bool,
     /// Whether texts carry marks of where they come from, see [`super::trace`].
     pub marked: bool,
     root: Root,
@@ -348,6 +440,7 @@ impl Render {
             host: host.clone(),
             library: macros.library.clone(),
             secrets_allowed: false,
+            native: false,
             marked: false,
             root: Root::default(),
             extra: names,
@@ -472,8 +565,10 @@ impl Render {
             host: self.host.clone(),
             library: self.library.clone(),
             secrets_allowed: self.secrets_allowed,
+            native: false,
             marked: self.marked,
-            root: Root::new(&source, &scan(text), Vec::new()).map_err(at_the_call)?,
+            root: Root::new(&source, &self.scope.package, &scan(text), Vec::new())
+                .map_err(at_the_call)?,
             extra: self.extra.clone(),
             model: self.model.clone(),
             variables: [self.variables.as_slice(), &[variable.to_owned()]].concat(),
@@ -518,6 +613,11 @@ impl Render {
             Some(value) => Ok(value),
             None => Err(leave(&error, definition, &left_out, self)),
         })
+    }
+
+    /// A macro that the template defines for itself.
+    pub fn own_macro(&self, index: usize) -> Option<Arc<MacroDefinition>> {
+        self.root.own.get(index).cloned()
     }
 
     /// The macro without a `return` that gave a text.

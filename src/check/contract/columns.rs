@@ -8,6 +8,7 @@ use crate::engine::{Session, sql_type};
 use crate::manifest::Model;
 use crate::project::config::Contract;
 use crate::project::{ColumnProperties, Spanned};
+use crate::template::column_name;
 
 /// With an enforced contract every difference is an error; else a declared type that contradicts the
 /// query is a warning.
@@ -227,7 +228,8 @@ fn is_plain_decimal(written: &str) -> bool {
 
 fn way_out(name: &str, declared: &DataType, found: &str) -> String {
     let cast = format!(
-        "cast it in the model, `cast({name} as {})`",
+        "cast it in the model, `cast({} as {})`",
+        column_name(name, || None),
         sql_type(declared)
     );
     match found {

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use super::{Declared, landed, named, unselected};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{Position, sql_type};
-use crate::manifest::Model;
+use crate::manifest::{Model, fragment};
 use crate::project::{Constraint, ConstraintKind, Spanned};
 
 pub(super) fn check(declared: &Declared<'_>, query: &Schema) -> Vec<Diagnostic> {
@@ -64,7 +64,11 @@ fn condition(
     columns: &Schema,
 ) -> Option<Diagnostic> {
     let expression = constraint.expression.as_ref()?;
-    match declared.session.type_of(&expression.value, columns) {
+    let written = match fragment(&expression.value) {
+        Ok(written) => written,
+        Err(fault) => return Some(fault.of("expression", expression)),
+    };
+    match declared.session.type_of(written, columns) {
         Ok(DataType::Boolean | DataType::Null) => None,
         Ok(other) => Some(
             Diagnostic::error(

@@ -9,9 +9,9 @@ use datafusion::datasource::MemTable;
 
 use super::create::{Ask, read};
 use super::written;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{Error, Kind, Name, Session};
-use crate::manifest::{Given, Input, Node, reference};
+use crate::manifest::{Given, Input, Node, fragment, reference};
 use crate::project::Spanned;
 
 /// Real rows of one input.
@@ -117,7 +117,11 @@ async fn filtered(
     let Some(condition) = &ask.condition else {
         return Ok(Some(select.to_owned()));
     };
-    let query = format!("{select} where {condition}");
+    let condition = fragment(condition).map_err(|fault| {
+        let message = format!("`--where` is not complete SQL: {}", fault.message);
+        Diagnostic::error(Code::InvalidValue, message).help(fault.help)
+    })?;
+    let query = format!("{select} where {condition}\n");
     match session.plan(&query).await {
         Ok(_) => Ok(Some(query)),
         Err(error) if error.kind == Kind::UnknownColumn => Ok(None),

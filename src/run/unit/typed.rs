@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{Error, sql_type};
-use crate::manifest::Grid;
+use crate::manifest::{Grid, fragment};
 use crate::project::{Node as Yaml, Spanned};
 use crate::run::Job;
 
@@ -154,10 +154,11 @@ fn scalar(data_type: &DataType, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Arr
     let texts: StringArray = cells
         .iter()
         .map(|cell| {
-            let text = (*cell)?.scalar_text()?;
+            let cell = (*cell)?;
             Some(match is_text {
-                true => text.into_owned(),
-                false => text.trim().to_owned(),
+                // `no` and `007` are what is written; in other types, what YAML reads in them.
+                true => cell.scalar_text()?.into_owned(),
+                false => cell.value_text()?.trim().to_owned(),
             })
         })
         .collect();
@@ -208,7 +209,7 @@ pub(super) async fn of_query(
 ) -> Result<RecordBatch, Diagnostic> {
     let told = |error: Error| error.into_diagnostic().at(sql.span.clone());
     let session = job.engine.session();
-    let text = sql.value.trim_end().trim_end_matches(';');
+    let text = fragment(&sql.value).unwrap_or(&sql.value);
     let plan = session.plan(text).await.map_err(|error| {
         let diagnostic = told(error);
         match diagnostic.code {

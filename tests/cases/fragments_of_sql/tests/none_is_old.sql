@@ -1,0 +1,1 @@
+select * from {{ ref('users') }} where n > 100; -- none

@@ -1,0 +1,1 @@
+select value as id from generate_series(1, 3)
