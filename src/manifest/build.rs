@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::project::config::{Meta, Owner};
-use crate::project::{ModelProperties, ModelVersion, Project, Spanned, VersionColumns};
+use crate::project::{ModelProperties, ModelVersion, Project, Spanned, VersionColumns, has_jinja};
 use crate::template::{self, Calls, Host, Macros, Relation, Source as Text};
 
 use super::described::Described;
@@ -170,7 +170,7 @@ impl<'a> Builder<'a> {
         let Some(description) = description else {
             return String::new();
         };
-        if !description.value.contains("{{") {
+        if !has_jinja(&description.value) {
             return description.value.clone();
         }
         let source = Text {

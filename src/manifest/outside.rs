@@ -181,7 +181,7 @@ pub(super) fn folders(file: &str) -> Vec<String> {
 
 /// The calls in an expression that stands in YAML without braces: `ref('users')`.
 pub(super) fn expression(text: &str, span: &Span) -> Calls {
-    let braced = match text.contains("{{") {
+    let braced = match text.contains("{{") || text.contains("{%") {
         true => text.to_string(),
         false => format!("{{{{{text}}}}}"),
     };

@@ -33,7 +33,7 @@ pub use properties::{
     ExposureProperties, Format, GivenProperties, GroupProperties, InheritedColumns, MacroArgument,
     MacroProperties, ModelProperties, ModelVersion, Overrides, Place, Properties, ReaderOptions,
     RowFormat, SingularTestProperties, SourceProperties, SourceTable, TEST_SETTINGS, TestSpec,
-    TestedVersions, UnitTestConfig, UnitTestProperties, VersionColumns,
+    TestedVersions, UnitTestConfig, UnitTestProperties, VersionColumns, has_jinja,
 };
 pub use read::{DataFile, Files, from_texts, read};
 pub use schema::{properties_schema, schema};
@@ -120,8 +120,11 @@ pub fn parse(
             .map_err(|diagnostic| diagnostics.push(diagnostic))
             .ok()
     };
-    let selectors = optional("selectors.yml");
+    let mut selectors = optional("selectors.yml");
     let packages = optional("packages.yml");
+    if let Some(selectors) = &mut selectors {
+        properties::render(selectors, jinja, &mut diagnostics);
+    }
     let mut properties = Vec::with_capacity(sorted.properties.len());
     let documents = yaml::parse_all(&sorted.properties);
     for (properties_file, document) in sorted.properties.iter().zip(documents) {

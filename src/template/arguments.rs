@@ -1,6 +1,6 @@
 //! The arguments of a call, sorted to the names of the parameters.
 
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::{Kwargs, Tuple, Value};
 use minijinja::{Error, ErrorKind};
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -79,7 +79,7 @@ pub(super) fn of_macro<'d>(
         .map(|(parameter, _)| parameter.name.as_str())
         .collect();
     if definition.takes_varargs {
-        bound.push(values::list(rest.iter().cloned())?);
+        bound.push(Value::from(Tuple::from(rest.to_vec())));
     }
     if definition.takes_kwargs {
         bound.push(values::dict(more)?);

@@ -4,7 +4,11 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior};
 
 use super::failure::error;
+use super::filters;
+use super::format;
 use super::json::parse_yaml;
+use super::render::Render;
+use super::strings;
 use super::values;
 
 /// Macros that call each other deeper than some 500 times are in a circle.
@@ -25,10 +29,17 @@ pub(super) fn build() -> Environment<'static> {
     // Errors then name the value that is undefined.
     environment.set_debug(true);
     environment.set_unknown_method_callback(unknown_method);
+    environment.set_formatter(|out, state, value| match f64::try_from(value.clone()) {
+        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() => out
+            .write_str(&format::python_float(number))
+            .map_err(Error::from),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     environment.add_filter("as_text", |value: &Value| value.to_string());
     environment.add_filter("as_bool", as_bool);
     environment.add_filter("as_number", as_number);
     environment.add_filter("as_native", as_native);
+    filters::add(&mut environment);
     environment.add_filter("list", |value: &Value| values::list(value.try_iter()?));
     environment
 }
@@ -40,17 +51,15 @@ fn unknown_method(
     method: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
-    // `'%s' % x`, see the table of rewrites.
-    if let ("__mod__", [values]) = (method, args) {
-        let values: Vec<Value> = match values.is_tuple() {
-            true => values.try_iter()?.collect(),
-            false => vec![values.clone()],
+    // `x % y`, see the table of rewrites.
+    if let ("__mod__", [right]) = (method, args) {
+        return match value.as_str() {
+            Some(text) => format::percent(text, right).map(Value::from),
+            None => Err(error(format!("`{value}` is no text to put values into"))),
         };
-        let arguments: Vec<Value> = [value.clone()].into_iter().chain(values).collect();
-        return state.apply_filter("format", &arguments);
     }
     if let Some(text) = value.as_str()
-        && let Some(result) = text_method(text, method, args)?
+        && let Some(result) = strings::method(text, method, args)?
     {
         return Ok(result);
     }
@@ -64,65 +73,14 @@ fn unknown_method(
     }
 }
 
-/// Methods of texts that pycompat does not have.
-fn text_method(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
-    use minijinja::value::from_args;
-    Ok(Some(match method {
-        "zfill" => {
-            let (width,): (usize,) = from_args(args)?;
-            let (sign, digits) = match text.strip_prefix(['-', '+']) {
-                Some(digits) => text.split_at(text.len() - digits.len()),
-                None => ("", text),
-            };
-            let width = width.min(MAX_WIDTH).saturating_sub(sign.len());
-            Value::from(format!("{sign}{digits:0>width$}"))
-        }
-        "ljust" | "rjust" | "center" => {
-            let (width, fill): (usize, Option<String>) = from_args(args)?;
-            let fill = fill.and_then(|fill| fill.chars().next()).unwrap_or(' ');
-            let missing = width.min(MAX_WIDTH).saturating_sub(text.chars().count());
-            let left = match method {
-                "ljust" => 0,
-                "rjust" => missing,
-                _ => missing / 2,
-            };
-            let pad = |count: usize| fill.to_string().repeat(count);
-            Value::from(format!("{}{text}{}", pad(left), pad(missing - left)))
-        }
-        "index" => {
-            let (part,): (String,) = from_args(args)?;
-            match text.find(&part) {
-                Some(at) => Value::from(text[..at].chars().count()),
-                None => return Err(error(format!("`{part}` is not in the text"))),
-            }
-        }
-        "removeprefix" => {
-            let (part,): (String,) = from_args(args)?;
-            Value::from(text.strip_prefix(&*part).unwrap_or(text))
-        }
-        "removesuffix" => {
-            let (part,): (String,) = from_args(args)?;
-            Value::from(text.strip_suffix(&*part).unwrap_or(text))
-        }
-        "partition" | "rpartition" => {
-            let (part,): (String,) = from_args(args)?;
-            let found = match method {
-                "partition" => text.split_once(&*part),
-                _ => text.rsplit_once(&*part),
-            };
-            let parts = match found {
-                Some((before, after)) => [before, &*part, after],
-                None if method == "partition" => [text, "", ""],
-                None => ["", "", text],
-            };
-            Value::from(minijinja::value::Tuple::from(parts.map(Value::from)))
-        }
-        _ => return Ok(None),
-    }))
-}
-
 /// Texts are not padded wider than this: a slip in the width would fill the memory.
-const MAX_WIDTH: usize = 100_000;
+pub(super) const MAX_WIDTH: usize = 100_000;
+
+/// Whether the value of an expression counts, and not the text that it prints. As in dbt, the filters
+/// that give a value its type work there only: in SQL all is text.
+fn is_native(state: &State<'_, '_>) -> Result<bool, Error> {
+    Ok(Render::of(state)?.native)
+}
 
 /// A text as the value that it would be in YAML, anything else as it is.
 fn native(value: &Value) -> Value {
@@ -135,11 +93,17 @@ fn native(value: &Value) -> Value {
     }
 }
 
-fn as_native(value: &Value) -> Value {
-    native(value)
+fn as_native(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    Ok(match is_native(state)? {
+        true => native(value),
+        false => value.clone(),
+    })
 }
 
-fn as_bool(value: &Value) -> Result<Value, Error> {
+fn as_bool(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    if !is_native(state)? {
+        return Ok(value.clone());
+    }
     let read = native(value);
     match read.kind() {
         ValueKind::Bool => Ok(read),
@@ -147,7 +111,10 @@ fn as_bool(value: &Value) -> Result<Value, Error> {
     }
 }
 
-fn as_number(value: &Value) -> Result<Value, Error> {
+fn as_number(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    if !is_native(state)? {
+        return Ok(value.clone());
+    }
     let read = native(value);
     match read.kind() {
         ValueKind::Number => Ok(read),

@@ -13,12 +13,14 @@ use super::arguments::{bind, required, text};
 use super::calls::Site;
 use super::clock::AsOf;
 use super::failure::{error, fail, return_value};
+use super::identifier::column_name;
 use super::json;
 use super::native::{Native, native_value};
+use super::relation::Relation;
 use super::render::Render;
 use super::scope::{RefCall, is_secret, redact, remember_secret};
 use super::values::{self, split};
-use super::{adapter, modules, query, unreturned};
+use super::{adapter, modules, own, query, unreturned};
 
 static NATIVES: &[&Native] = &[
     &Native::function("ref", reference),
@@ -87,6 +89,8 @@ static NATIVES: &[&Native] = &[
         [entries] => values::dict_of(entries),
         _ => values::dict([]),
     }),
+    &Native::function("refx__column", column_of),
+    &Native::function("refx__own", own::wrap),
     &Native::function("refx__items", unreturned::items),
     &Native::function("refx__number", unreturned::number),
     &BUILTINS,
@@ -425,6 +429,15 @@ fn doc(_: &mut State<'_, '_>, render: &Arc<Render>, args: &[Value]) -> Result<Va
                 .did_you_mean(&name, render.scope.docs.keys().map(String::as_str)),
         )),
     }
+}
+
+/// The name of a column of a relation, quoted where SQL would read something else in it.
+fn column_of(_: &mut State<'_, '_>, render: &Arc<Render>, args: &[Value]) -> Result<Value, Error> {
+    let [relation, name] = bind("refx__column", ["relation", "name"], args)?;
+    let relation = relation.as_ref().and_then(Relation::from_value);
+    let known = || render.host.columns(relation.as_ref()?).ok();
+    let name = text("refx__column", "name", name)?;
+    Ok(Value::from(column_name(&name, known)))
 }
 
 fn warn(_: &mut State<'_, '_>, render: &Arc<Render>, args: &[Value]) -> Result<Value, Error> {

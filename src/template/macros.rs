@@ -342,7 +342,7 @@ pub(super) fn supported(source: &Source, tags: &[Tag]) -> Result<(), Diagnostic>
     chain::check(source, tags)
 }
 
-fn define(
+pub(super) fn define(
     file: &MacroFile,
     found: &Found,
     tags: &[Tag],
@@ -431,25 +431,7 @@ pub(super) fn macro_edits(text: &str, tags: &[Tag], definition: &MacroDefinition
             "macro body",
         ));
     }
-    if let Some(close) = closing(text, &head.tokens) {
-        let comma = |first: bool| if first { "" } else { ", " };
-        let last_is_comma = head.tokens[close - 1].is(text, ",");
-        let mut more = String::new();
-        let mut first = definition.parameters.is_empty() || last_is_comma;
-        for (taken, parameter) in [
-            (definition.takes_varargs, "varargs=none"),
-            (definition.takes_kwargs, "kwargs=none"),
-        ] {
-            if taken {
-                more.push_str(comma(first));
-                more.push_str(parameter);
-                first = false;
-            }
-        }
-        if !more.is_empty() {
-            edits.push(Edit::insert(head.tokens[close].range.start, more));
-        }
-    }
+    edits.extend(more_parameters(text, head, definition));
     let unset = rewrite::unset_names(text, tags, |name| {
         context::is_name(name) || definition.parameters.iter().any(|p| p.name == name)
     });
@@ -458,6 +440,32 @@ pub(super) fn macro_edits(text: &str, tags: &[Tag], definition: &MacroDefinition
         edits.push(Edit::replace(first.range.start..last.range.end, "endmacro"));
     }
     edits
+}
+
+/// `varargs` and `kwargs` as further parameters of a macro that uses them.
+pub(super) fn more_parameters(
+    text: &str,
+    head: &Tag,
+    definition: &MacroDefinition,
+) -> Option<Edit> {
+    let close = closing(text, &head.tokens)?;
+    let last_is_comma = head.tokens[close - 1].is(text, ",");
+    let mut more = Vec::new();
+    for (taken, parameter) in [
+        (definition.takes_varargs, "varargs=none"),
+        (definition.takes_kwargs, "kwargs=none"),
+    ] {
+        if taken {
+            more.push(parameter);
+        }
+    }
+    if more.is_empty() {
+        return None;
+    }
+    let first = definition.parameters.is_empty() || last_is_comma;
+    let comma = if first { "" } else { ", " };
+    let more = format!("{comma}{}", more.join(", "));
+    Some(Edit::insert(head.tokens[close].range.start, more))
 }
 
 /// The index of the parenthesis that closes the list of parameters.

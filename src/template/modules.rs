@@ -95,44 +95,27 @@ static RE: Native = Native::object(
             let value = text("re.sub", "string", value)?;
             let with = required("re.sub", "repl", with)?;
             let count = count.and_then(|count| count.as_usize()).unwrap_or(0);
-            substitute(state, &pattern, &with, &value, count)
+            substitute(state, &pattern.regex, &with, &value, count)
         }),
-        ("match", |_, _, args| search("re.match", "^(?:", ")", args)),
+        ("match", |_, _, args| {
+            search("re.match", Anchor::Start, args)
+        }),
         ("fullmatch", |_, _, args| {
-            search("re.fullmatch", "^(?:", ")$", args)
+            search("re.fullmatch", Anchor::Whole, args)
         }),
-        ("search", |_, _, args| search("re.search", "", "", args)),
+        ("search", |_, _, args| {
+            search("re.search", Anchor::Nowhere, args)
+        }),
         ("findall", |_, _, args| {
             let [pattern, value, flags] = bind("re.findall", ["pattern", "string", "flags"], args)?;
             let pattern = expression("re.findall", pattern, flags)?;
-            let value = text("re.findall", "string", value)?;
-            let group = |found: &Captures<'_>, at: usize| {
-                Value::from(found.get(at).map_or("", |found| found.as_str()))
-            };
-            values::list(
-                pattern
-                    .captures_iter(&value)
-                    .map(|found| match found.len() {
-                        1 => group(&found, 0),
-                        2 => group(&found, 1),
-                        n => Value::from(Tuple::from(
-                            (1..n).map(|at| group(&found, at)).collect::<Vec<_>>(),
-                        )),
-                    }),
-            )
+            find_all(&pattern.regex, &text("re.findall", "string", value)?)
         }),
         ("split", |_, _, args| {
             let [pattern, value, count, flags] =
                 bind("re.split", ["pattern", "string", "maxsplit", "flags"], args)?;
             let pattern = expression("re.split", pattern, flags)?;
-            let value = text("re.split", "string", value)?;
-            let pieces: Vec<Value> = match count.and_then(|count| count.as_usize()) {
-                Some(count) if count > 0 => {
-                    pattern.splitn(&value, count + 1).map(Value::from).collect()
-                }
-                _ => pattern.split(&value).map(Value::from).collect(),
-            };
-            values::list(pieces)
+            split_at(&pattern.regex, &text("re.split", "string", value)?, count)
         }),
         ("escape", |_, _, args| {
             let [pattern] = bind("re.escape", ["pattern"], args)?;
@@ -144,14 +127,37 @@ static RE: Native = Native::object(
         }),
         ("compile", |_, _, args| {
             let [pattern, flags] = bind("re.compile", ["pattern", "flags"], args)?;
-            Ok(Value::from_object(Pattern(expression(
-                "re.compile",
-                pattern,
-                flags,
-            )?)))
+            expression("re.compile", pattern, flags).map(Value::from_object)
         }),
     ],
 );
+
+/// Python's flags of patterns, by their names.
+const FLAGS: [(&str, u32); 12] = [
+    ("I", IGNORE_CASE),
+    ("IGNORECASE", IGNORE_CASE),
+    ("M", MULTI_LINE),
+    ("MULTILINE", MULTI_LINE),
+    ("S", DOT_ALL),
+    ("DOTALL", DOT_ALL),
+    ("X", VERBOSE),
+    ("VERBOSE", VERBOSE),
+    ("A", ASCII),
+    ("ASCII", ASCII),
+    ("U", 32),
+    ("UNICODE", 32),
+];
+const IGNORE_CASE: u32 = 2;
+const MULTI_LINE: u32 = 8;
+const DOT_ALL: u32 = 16;
+const VERBOSE: u32 = 64;
+const ASCII: u32 = 256;
+
+/// The number of `modules.re.IGNORECASE` and the like.
+pub(super) fn flag(name: &str) -> Option<Value> {
+    let known = FLAGS.iter().find(|(known, _)| *known == name);
+    known.map(|(_, number)| Value::from(*number))
+}
 
 /// A pattern of Python in the words of the `regex` crate, which has no look-around: such a pattern is
 /// an error that says so.
@@ -159,37 +165,33 @@ fn expression(
     function: &str,
     pattern: Option<Value>,
     flags: Option<Value>,
-) -> Result<Regex, Error> {
+) -> Result<Pattern, Error> {
     let pattern = required(function, "pattern", pattern)?;
     if let Some(compiled) = pattern.downcast_object_ref::<Pattern>() {
-        return Ok(compiled.0.clone());
+        return Ok(compiled.clone());
     }
-    let pattern = pattern.to_string();
-    let flags = flags.map(|flags| flags.to_string()).unwrap_or_default();
-    RegexBuilder::new(&pattern)
-        .case_insensitive(flags == "2" || flags.contains('i'))
-        .build()
+    let flags = match flags.filter(|flags| !flags.is_none()) {
+        None => 0,
+        Some(flags) => u32::try_from(flags.clone()).map_err(|_| {
+            error(format!(
+                "`{function}`: `{flags}` is no flag: write `modules.re.IGNORECASE`"
+            ))
+        })?,
+    };
+    if flags & ASCII != 0 {
+        return Err(error(format!(
+            "`{function}`: `re.ASCII` does not exist here: write `[0-9A-Za-z_]` for `\\w`"
+        )));
+    }
+    Pattern::new(&pattern.to_string(), flags)
         .map_err(|problem| error(format!("`{function}`: {problem}")))
 }
 
-fn search(function: &str, before: &str, after: &str, args: &[Value]) -> Result<Value, Error> {
+fn search(function: &str, at: Anchor, args: &[Value]) -> Result<Value, Error> {
     let [pattern, value, flags] = bind(function, ["pattern", "string", "flags"], args)?;
     let pattern = expression(function, pattern, flags)?;
     let value = text(function, "string", value)?;
-    find(&pattern, before, after, &value)
-}
-
-fn find(pattern: &Regex, before: &str, after: &str, value: &str) -> Result<Value, Error> {
-    let pattern = if before.is_empty() {
-        pattern.clone()
-    } else {
-        Regex::new(&format!("{before}{}{after}", pattern.as_str()))
-            .map_err(|problem| error(problem.to_string()))?
-    };
-    Ok(match pattern.captures(value) {
-        Some(found) => Value::from_object(Match::new(&pattern, &found)),
-        None => Value::from(()),
-    })
+    pattern.find(at, &value)
 }
 
 fn substitute(
@@ -218,6 +220,29 @@ fn substitute(
     }
     out.push_str(&value[at..]);
     Ok(Value::from(out))
+}
+
+/// What each match gives: itself, its one group, or all of its groups.
+fn find_all(pattern: &Regex, value: &str) -> Result<Value, Error> {
+    let group = |found: &Captures<'_>, at: usize| {
+        Value::from(found.get(at).map_or("", |found| found.as_str()))
+    };
+    values::list(pattern.captures_iter(value).map(|found| match found.len() {
+        1 => group(&found, 0),
+        2 => group(&found, 1),
+        n => Value::from(Tuple::from(
+            (1..n).map(|at| group(&found, at)).collect::<Vec<_>>(),
+        )),
+    }))
+}
+
+/// The parts between matches; a limit counts the cuts.
+fn split_at(pattern: &Regex, value: &str, limit: Option<Value>) -> Result<Value, Error> {
+    let pieces: Vec<Value> = match limit.and_then(|limit| limit.as_usize()) {
+        Some(limit) if limit > 0 => pattern.splitn(value, limit + 1).map(Value::from).collect(),
+        _ => pattern.split(value).map(Value::from).collect(),
+    };
+    values::list(pieces)
 }
 
 /// Python's replacement texts: `\1`, `\g<1>`, `\g<name>`.
@@ -252,8 +277,55 @@ fn expand(out: &mut String, template: &str, found: &Captures<'_>) {
     out.push_str(rest);
 }
 
-#[derive(Debug)]
-struct Pattern(Regex);
+/// Where a match has to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Anchor {
+    Nowhere,
+    Start,
+    Whole,
+}
+
+#[derive(Clone, Debug)]
+struct Pattern {
+    source: String,
+    flags: u32,
+    regex: Regex,
+}
+
+impl Pattern {
+    fn new(source: &str, flags: u32) -> Result<Pattern, regex::Error> {
+        let set = |flag: u32| flags & flag != 0;
+        let regex = RegexBuilder::new(source)
+            .case_insensitive(set(IGNORE_CASE))
+            .multi_line(set(MULTI_LINE))
+            .dot_matches_new_line(set(DOT_ALL))
+            .ignore_whitespace(set(VERBOSE))
+            .build()?;
+        Ok(Pattern {
+            source: source.to_owned(),
+            flags,
+            regex,
+        })
+    }
+
+    fn find(&self, at: Anchor, value: &str) -> Result<Value, Error> {
+        // A comment at the end of a verbose pattern ends with its line.
+        let line = if self.flags & VERBOSE == 0 { "" } else { "\n" };
+        let end = if at == Anchor::Whole { "\\z" } else { "" };
+        let pattern = match at {
+            Anchor::Nowhere => self.regex.clone(),
+            Anchor::Start | Anchor::Whole => {
+                let text = format!("\\A(?:{}{line}){end}", self.source);
+                let pattern = Pattern::new(&text, self.flags);
+                pattern.map_err(|problem| error(problem.to_string()))?.regex
+            }
+        };
+        Ok(match pattern.captures(value) {
+            Some(found) => Value::from_object(Match::new(&pattern, &found)),
+            None => Value::from(()),
+        })
+    }
+}
 
 impl Object for Pattern {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
@@ -266,20 +338,30 @@ impl Object for Pattern {
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
+        let anchor = match method {
+            "match" => Anchor::Start,
+            "fullmatch" => Anchor::Whole,
+            _ => Anchor::Nowhere,
+        };
         match method {
             "match" | "search" | "fullmatch" => {
                 let [value] = bind(method, ["string"], args)?;
-                let value = text(method, "string", value)?;
-                match method {
-                    "match" => find(&self.0, "^(?:", ")", &value),
-                    "fullmatch" => find(&self.0, "^(?:", ")$", &value),
-                    _ => find(&self.0, "", "", &value),
-                }
+                self.find(anchor, &text(method, "string", value)?)
+            }
+            "findall" => {
+                let [value] = bind(method, ["string"], args)?;
+                find_all(&self.regex, &text(method, "string", value)?)
+            }
+            "split" => {
+                let [value, count] = bind(method, ["string", "maxsplit"], args)?;
+                split_at(&self.regex, &text(method, "string", value)?, count)
             }
             "sub" => {
-                let [with, value] = bind(method, ["repl", "string"], args)?;
+                let [with, value, count] = bind(method, ["repl", "string", "count"], args)?;
                 let with = required(method, "repl", with)?;
-                substitute(state, &self.0, &with, &text(method, "string", value)?, 0)
+                let count = count.and_then(|count| count.as_usize()).unwrap_or(0);
+                let value = text(method, "string", value)?;
+                substitute(state, &self.regex, &with, &value, count)
             }
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }

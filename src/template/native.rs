@@ -50,6 +50,12 @@ pub(super) fn native_value(native: &'static Native) -> Value {
     Value::from_object(NativeObject(native))
 }
 
+/// Whether a name of dbt's can be called; none for other values.
+pub(super) fn is_function(value: &Value) -> Option<bool> {
+    let native = value.downcast_object_ref::<NativeObject>();
+    native.map(|native| native.0.run.is_some())
+}
+
 struct NativeObject(&'static Native);
 
 impl fmt::Debug for NativeObject {
@@ -76,6 +82,7 @@ impl Object for Method {
 /// Functions that only hand on what they are given, with the marks of where it comes from.
 const HANDING_ON: &[&str] = &[
     "return",
+    "refx__own",
     "refx__list",
     "refx__dict",
     "refx__items",
@@ -95,6 +102,11 @@ impl Object for NativeObject {
         let key = key.as_str()?;
         if let Some(member) = self.0.members.iter().find(|member| member.name == key) {
             return Some(native_value(member));
+        }
+        if self.0.name == "re"
+            && let Some(flag) = super::modules::flag(key)
+        {
+            return Some(flag);
         }
         let (name, run) = self.0.methods.iter().find(|(name, _)| *name == key)?;
         Some(Value::from_object(Method(name, *run)))

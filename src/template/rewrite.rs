@@ -4,11 +4,14 @@
 //! |---|---|---|
 //! | `{% test unique(model) %}` | `{% macro body(model) %}` | minijinja has no block of that name |
 //! | `[1, 2]`, `{'a': 1}` | `refx__list([1, 2])`, `refx__dict({'a': 1})` | literals of minijinja cannot be appended to |
+//! | `+1` | ` 1` | minijinja has no unary plus |
+//! | `ref('a', v=1.10)` | `ref('a', v='1.10')` | a version is a name, and a number would lose its zero |
 //! | `{% if x: %}` | `{% if x  %}` | Jinja2 lets the colon pass |
 //! | `{% if a %}{% set x = 1 %}{% endif %}` | `{% set x = (1 if false) %}` before it | in dbt `{{ x }}` then prints nothing |
 //! | `day - timedelta(days=1)` | `day .__sub__( timedelta(days=1))` | operators of minijinja are for numbers only |
 //! | `(last - first).days` | `(last .__sub__( first)).days` | the same |
-//! | `'%s' % x` | `'%s' .__mod__( x)` | the same |
+//! | `'%s' % x`, `form % 'x'` | `'%s' .__mod__( x)` | the same |
+//! | `{{ 1, 2 }}` | `{{ (1, 2) }}` | a tuple of minijinja is in brackets |
 //! | `{% for x in m() %}`, `m() > 2` | `{% for x in refx__items(m()) %}`, `refx__number(m()) > 2` | a text is no list and no number, see [`super::unreturned`] |
 //! | `{% do x %}` of anything but a call | `{% set refx__done = x %}` | minijinja's `do` takes calls only |
 //!
@@ -111,6 +114,15 @@ pub(super) fn tag_edits(source: &str, tag: &Tag, edits: &mut Vec<Edit>) {
     used_as(source, tag, edits);
     literals(source, &tag.tokens, edits);
     operators(source, &tag.tokens, edits);
+    signs(source, &tag.tokens, edits);
+    versions(source, &tag.tokens, edits);
+    if tag.kind == TagKind::Expression
+        && has_comma(source, &tag.tokens)
+        && let [first, .., last] = tag.tokens.as_slice()
+    {
+        edits.push(Edit::insert(first.range.start, "("));
+        edits.push(Edit::insert(last.range.end, ")"));
+    }
     if tag.kind != TagKind::Statement || !tag.closed {
         return;
     }
@@ -193,18 +205,80 @@ fn operators(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
         if !matches!(token.text(source), "+" | "-" | "%") {
             continue;
         }
-        let right = operand(source, &tokens[index + 1..]);
+        let after = &tokens[index + 1..];
+        // A sign belongs to the operand: `'%d' % -1`.
+        let signed = after.first().is_some_and(|first| first.is(source, "-"));
+        let right = operand(source, &after[usize::from(signed)..]);
         let Some(last) = right.last() else { continue };
         let delta = (right.iter()).any(|token| token.text(source) == "timedelta");
-        let rest = &tokens[index + 1 + right.len()..];
+        let rest = &after[usize::from(signed) + right.len()..];
         let method = match token.text(source) {
             "+" if delta => "__add__",
             "-" if delta || is_difference_of_dates(source, rest) => "__sub__",
             "%" if tokens[index - 1].kind == TokenKind::Text => "__mod__",
+            "%" if is_operand(source, &tokens[index - 1]) && gives_texts(source, right) => {
+                "__mod__"
+            }
             _ => continue,
         };
         edits.push(Edit::replace(token.range.clone(), format!(".{method}(")));
         edits.push(Edit::insert(last.range.end, ")"));
+    }
+}
+
+/// Whether an operand is a text, a tuple or a dict, which no number is divided by.
+fn gives_texts(source: &str, operand: &[Token]) -> bool {
+    match operand {
+        [only] => only.kind == TokenKind::Text,
+        [first, ..] if first.is(source, "{") => true,
+        [first, inner @ .., _] if first.is(source, "(") => has_comma(source, inner),
+        _ => false,
+    }
+}
+
+/// Whether a comma stands outside of all brackets.
+fn has_comma(source: &str, tokens: &[Token]) -> bool {
+    let mut depth = 0usize;
+    tokens.iter().any(|token| {
+        if token.kind != TokenKind::Symbol {
+            return false;
+        }
+        match token.text(source) {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            "," => return depth == 0,
+            _ => {}
+        }
+        false
+    })
+}
+
+/// Takes out a `+` that has no left side.
+fn signs(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
+    for (index, token) in tokens.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| &tokens[before]);
+        if token.is(source, "+") && !before.is_some_and(|before| ends_operand(source, before)) {
+            edits.push(Edit::replace(token.range.clone(), " "));
+        }
+    }
+}
+
+/// Quotes the version in `ref('users', v=1.10)`.
+fn versions(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
+    for index in 0..tokens.len().saturating_sub(1) {
+        if tokens[index].text(source) != "ref" || !tokens[index + 1].is(source, "(") {
+            continue;
+        }
+        for call in operand(source, &tokens[index..]).windows(3) {
+            if let [name, equals, number] = call
+                && matches!(name.text(source), "v" | "version")
+                && equals.is(source, "=")
+                && number.kind == TokenKind::Number
+            {
+                edits.push(Edit::insert(number.range.start, "'"));
+                edits.push(Edit::insert(number.range.end, "'"));
+            }
+        }
     }
 }
 
@@ -266,7 +340,7 @@ fn operand_before<'t>(source: &str, tokens: &'t [Token]) -> &'t [Token] {
             start -= 1;
         }
         match start.checked_sub(1).map(|at| &tokens[at]) {
-            Some(token) if token.kind != TokenKind::Symbol => start -= 1,
+            Some(token) if is_operand(source, token) => start -= 1,
             _ => return &[],
         }
         match start.checked_sub(1).map(|at| tokens[at].text(source)) {
@@ -309,7 +383,21 @@ fn is_difference_of_dates(source: &str, rest: &[Token]) -> bool {
     close.is(source, ")") && dot.is(source, ".") && asked.contains(&name.text(source))
 }
 
-/// Words after which a bracket opens a list and not a subscript.
+/// Whether a value ends with the token: what follows is a subscript, a call or a binary operator.
+fn ends_operand(source: &str, token: &Token) -> bool {
+    is_operand(source, token) || matches!(token.text(source), ")" | "]" | "}")
+}
+
+/// Whether a token can stand before a bracket that calls or subscripts it.
+fn is_operand(source: &str, token: &Token) -> bool {
+    match token.kind {
+        TokenKind::Name => !KEYWORDS.contains(&token.text(source)),
+        TokenKind::Text | TokenKind::Number => true,
+        TokenKind::Symbol => false,
+    }
+}
+
+/// Words after which a bracket opens a list and not a subscript, and a sign has no left side.
 const KEYWORDS: &[&str] = &[
     "and",
     "do",
@@ -336,21 +424,16 @@ fn literals(source: &str, tokens: &[Token], edits: &mut Vec<Edit>) {
         match token.text(source) {
             "(" => open.push(false),
             "[" => {
-                let literal = index.checked_sub(1).is_none_or(|before| {
-                    let before = &tokens[before];
-                    match before.kind {
-                        TokenKind::Name => KEYWORDS.contains(&before.text(source)),
-                        TokenKind::Text | TokenKind::Number => false,
-                        TokenKind::Symbol => !matches!(before.text(source), ")" | "]" | "}"),
-                    }
-                });
+                let literal = index
+                    .checked_sub(1)
+                    .is_none_or(|before| !ends_operand(source, &tokens[before]));
                 if literal {
-                    edits.push(Edit::insert(token.range.start, "refx__list("));
+                    edits.push(Edit::insert(token.range.start, " refx__list("));
                 }
                 open.push(literal);
             }
             "{" => {
-                edits.push(Edit::insert(token.range.start, "refx__dict("));
+                edits.push(Edit::insert(token.range.start, " refx__dict("));
                 open.push(true);
             }
             ")" | "]" | "}" if open.pop() == Some(true) => {

@@ -67,7 +67,7 @@ pub(super) fn dict_of(value: &Value) -> Result<Value, Error> {
     dict(pairs(value)?)
 }
 
-fn pairs(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
+pub(super) fn pairs(value: &Value) -> Result<Vec<(Value, Value)>, Error> {
     let mut pairs = Vec::new();
     let is_map = value.kind() == ValueKind::Map;
     for key in value.try_iter()? {

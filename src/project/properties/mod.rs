@@ -17,7 +17,7 @@ pub use model::{
     ModelVersion, VersionColumns,
 };
 pub use place::{Format, Place, ReaderOptions};
-pub use render::render;
+pub use render::{has_jinja, render};
 pub use source::{SourceProperties, SourceTable};
 pub use test::{TEST_SETTINGS, TestSpec};
 pub use unit::{

@@ -13,6 +13,9 @@ pub struct Node {
     /// The value's own range: a key's is the key, a map's reaches from its first key to its end.
     pub span: Span,
     pub value: Value,
+    /// The word that stands in the file, where YAML reads a number or a truth value in it: `no`, `1.10`.
+    /// Where a name or a text is meant, it is this word.
+    word: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +32,21 @@ pub enum Value {
 
 impl Node {
     pub fn new(value: Value, span: Span) -> Self {
-        Node { span, value }
+        Node {
+            span,
+            value,
+            word: None,
+        }
+    }
+
+    /// A value that was written as one word without quotes.
+    pub fn plain(word: &str, value: Value, span: Span) -> Self {
+        let is_text = matches!(value, Value::String(_) | Value::Null);
+        Node {
+            span,
+            value,
+            word: (!is_text).then(|| word.into()),
+        }
     }
 
     pub fn null(span: Span) -> Self {
@@ -91,8 +108,17 @@ impl Node {
         self.value == Value::Null
     }
 
-    /// The text of a scalar as it would be written; none for null, lists and maps.
+    /// The text of a scalar as it is written: `no` and `1.10` where YAML reads a truth value and a
+    /// number. None for null, lists and maps.
     pub fn scalar_text(&self) -> Option<Cow<'_, str>> {
+        match &self.word {
+            Some(word) => Some(Cow::Borrowed(word)),
+            None => self.value_text(),
+        }
+    }
+
+    /// The text of a scalar's value, `false` for `no`; none for null, lists and maps.
+    pub fn value_text(&self) -> Option<Cow<'_, str>> {
         match &self.value {
             Value::Bool(value) => Some(value.to_string().into()),
             Value::Int(value) => Some(value.to_string().into()),
@@ -186,9 +212,15 @@ impl Node {
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".into(),
-            Value::Bool(value) => format!("`{value}`"),
-            Value::Int(value) => format!("the number `{value}`"),
-            Value::Float(value) => format!("the number `{value}`"),
+            Value::Bool(value) => match self.word.as_deref() {
+                Some(word) if !word.eq_ignore_ascii_case(&value.to_string()) => {
+                    format!("`{word}`, which is `{value}` in YAML")
+                }
+                _ => format!("`{value}`"),
+            },
+            Value::Int(_) | Value::Float(_) => {
+                format!("the number `{}`", self.scalar_text().unwrap_or_default())
+            }
             Value::String(text) => format!("text `{}`", shorten(text)),
             Value::List(_) => "a list".into(),
             Value::Map(entries) => match entries.first().and_then(|(key, _)| key.scalar_text()) {

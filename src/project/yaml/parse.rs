@@ -276,7 +276,10 @@ impl Builder<'_> {
             }
             _ => Value::String(text.to_owned()),
         };
-        Ok(Node::new(value, span))
+        Ok(match style {
+            ScalarStyle::Plain => Node::plain(text, value, span),
+            _ => Node::new(value, span),
+        })
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Diagnostic> {

@@ -28,6 +28,8 @@ group by {{ column_name }}
 {% endtest %}
 
 {% test relationships(model, column_name, to, field) %}
+{%- set field = refx__column(to, field) -%}
+
 select child.from_field
 from (
     select {{ column_name }} as from_field

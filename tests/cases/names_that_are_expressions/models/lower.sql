@@ -1,0 +1,1 @@
+select 'u1' as userid, 'n1' as full_name

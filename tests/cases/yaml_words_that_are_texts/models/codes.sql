@@ -1,0 +1,1 @@
+select '007' as code, 1.10 as rate

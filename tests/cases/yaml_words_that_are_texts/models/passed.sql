@@ -1,0 +1,1 @@
+select code, ok, n from {{ ref('countries') }} cross join (select 7 as n)

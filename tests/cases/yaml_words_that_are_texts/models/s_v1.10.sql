@@ -1,0 +1,1 @@
+select 'one-ten' as v
