@@ -1,0 +1,1 @@
+{% if execute and false %}select 1 as id{% endif %}
