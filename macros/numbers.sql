@@ -6,7 +6,7 @@ round(cast({{ part }} as double) / nullif({{ whole }}, 0), 4)
 
 {# The age band of a birth year on the day of the run. Age counts in calendar years: only the year is known. #}
 {% macro age_band(birth_year) -%}
-{%- set age = "extract(year from " ~ as_of() ~ ") - " ~ birth_year -%}
+{%- set age = "extract(year from " ~ as_of_date() ~ ") - " ~ birth_year -%}
 case
         when {{ birth_year }} is null then 'unknown'
         when {{ age }} < 18 then 'under 18'

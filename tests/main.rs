@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cases;
+mod demonstration;
 mod faults;
 mod interrupt;
 mod lineage;

@@ -30,5 +30,5 @@ select
     during,
     before
 from compared
-where {{ as_of() }} > timestamp '{{ var("olympics_end") }} 00:00:00'
+where {{ as_of_date() }} > date '{{ var("olympics_end") }}'
     and during <= before

@@ -1,15 +1,16 @@
 //! One user's day: their sessions, and in each what they open, search for and watch.
 //!
 //! The rows of a day are a function of the user and the day. Whether they were loaded on the same day
-//! or later is decided event by event, and [`Plan::loaded`] keeps those that the run is to write.
+//! or later is decided event by event, and [`Plan::delivered`] keeps those that the run is to write.
 
 use anyhow::Result;
 
-use crate::dice::Dice;
-use crate::tables::{Table, Value};
-use crate::user::User;
-use crate::world::{Content, GAMES, SECONDS_A_DAY, load_time, micros};
-use crate::{Files, LATEST, Plan};
+use super::delivery::Delivery;
+use super::dice::Dice;
+use super::tables::{Table, Value};
+use super::user::User;
+use super::world::{Content, GAMES, SECONDS_A_DAY, load_time, micros};
+use super::{Files, LATEST, Plan};
 
 /// What a user's day decides, each with dice of its own.
 pub mod question {
@@ -60,7 +61,7 @@ impl Session<'_> {
     }
 
     /// When the event that happens now happened and was loaded; `None` if another file has it.
-    fn times(&self, plan: &Plan, dice: Dice) -> Option<(i64, i64)> {
+    fn times(&self, plan: &Plan, dice: Dice) -> Option<Times> {
         let late = if dice.of(0).chance(300) {
             1 + dice.of(1).below(LATEST as u64) as i64
         } else {
@@ -68,10 +69,21 @@ impl Session<'_> {
         };
         // One clock in 2,000 is a year ahead: staging drops what happened after it was loaded.
         let year = if dice.of(2).chance(5) { 365 } else { 0 };
-        let loaded = self.day + late;
-        plan.loaded(loaded)
-            .then(|| (micros(self.day + year, self.clock), load_time(loaded)))
+        let (loaded, is_copy) = plan.delivered(self.day + late, dice.of(3))?;
+        Some(Times {
+            event: micros(self.day + year, self.clock),
+            loaded: load_time(loaded),
+            is_copy,
+        })
     }
+}
+
+/// When an event happened, and when the row was loaded.
+struct Times {
+    event: i64,
+    loaded: i64,
+    /// Whether an earlier file has the event already.
+    is_copy: bool,
 }
 
 /// Writes the events of a user's day.
@@ -95,7 +107,9 @@ pub fn write(plan: &Plan, user: &User, day: i64, files: &mut Files) -> Result<()
             0
         };
         let clock = match dice.of(0).below(100) {
-            0..62 => 61_200 + dice.of(1).below(18_000) as i64,
+            0..57 => 68_400 + dice.of(1).below(17_400) as i64,
+            // Past midnight, when it is still the day before in UTC.
+            57..62 => dice.of(1).below(5_400) as i64,
             _ => 21_600 + dice.of(1).below(57_600) as i64,
         };
         let session = Session {
@@ -103,7 +117,10 @@ pub fn write(plan: &Plan, user: &User, day: i64, files: &mut Files) -> Result<()
             day,
             id: (user.no as i64 * 32_768 + day - 18_000) * 4 + k as i64,
             clock: clock.max(earliest),
-            device: user.device(dice.of(2)),
+            device: match plan.has(Delivery::NewWords) && dice.of(5).chance(500) {
+                true => Some("console"),
+                false => user.device(dice.of(2)),
+            },
             anonymous: dice.of(3).chance(150),
             events: 0,
         };
@@ -155,16 +172,16 @@ fn write_login(
     files: &mut Files,
 ) -> Result<()> {
     let id = session.next_event();
-    if let Some((event_ts, loaded_at)) = session.times(plan, dice) {
+    if let Some(times) = session.times(plan, dice) {
         files.push(
             Table::Logins,
             &[
                 Value::Number(id),
                 Value::Text(session.user_id()),
-                Value::Time(event_ts),
+                Value::Time(times.event),
                 Value::Text(session.device),
-                Value::Bool(success),
-                Value::Time(loaded_at),
+                Value::Bool(Some(success)),
+                Value::Time(times.loaded),
             ],
         )?;
     }
@@ -185,17 +202,17 @@ fn write_page(
         0..50 if GAMES.contains(&session.day) => "olympics",
         _ => dice.of(10).pick(&PAGES),
     };
-    if let Some((event_ts, loaded_at)) = session.times(plan, dice) {
+    if let Some(times) = session.times(plan, dice) {
         files.push(
             Table::PageViews,
             &[
                 Value::Number(id),
                 Value::Text(session.user_id()),
                 Value::Text(Some(page)),
-                Value::Time(event_ts),
+                Value::Time(times.event),
                 Value::Text(session.device),
                 Value::Number(session.id),
-                Value::Time(loaded_at),
+                Value::Time(times.loaded),
             ],
         )?;
     }
@@ -231,7 +248,7 @@ fn write_search<'a>(
     };
     let clicked = (results > 0 && dice.of(13).chance(6_000)).then_some(content);
     let id = session.next_event();
-    if let Some((event_ts, loaded_at)) = session.times(plan, dice) {
+    if let Some(times) = session.times(plan, dice) {
         files.push(
             Table::Searches,
             &[
@@ -240,10 +257,10 @@ fn write_search<'a>(
                 Value::Text(Some(&query)),
                 Value::Int(Some(results)),
                 Value::Text(clicked.map(|content| content.id.as_str())),
-                Value::Time(event_ts),
+                Value::Time(times.event),
                 Value::Text(session.device),
                 Value::Number(session.id),
-                Value::Time(loaded_at),
+                Value::Time(times.loaded),
             ],
         )?;
     }
@@ -269,17 +286,26 @@ fn write_play(
         _ => duration * (5 + dice.of(10).below(90) as i64) / 100,
     };
     let watched = watched.clamp(1, (SECONDS_A_DAY - 1 - session.clock).max(1));
-    if let Some((event_ts, loaded_at)) = session.times(plan, dice.of(1)) {
+    if let Some(times) = session.times(plan, dice.of(1)) {
         let measured = (!dice.of(11).chance(80)).then_some(watched as i32);
+        // Some copies say something else than the first delivery: more, or less.
+        let said_again = match times.is_copy && dice.of(13).chance(3_000) {
+            true => dice.of(15).below(3) as i32 * 60 - 60,
+            false => 0,
+        };
+        let strange = match times.is_copy {
+            true => None,
+            false => plan.strange_content(dice.of(14)),
+        };
         let row = [
             Value::Number(id),
             Value::Text(session.user_id()),
-            Value::Text(Some(&content.id)),
-            Value::Time(event_ts),
-            Value::Int(measured),
+            Value::Text(Some(strange.as_ref().unwrap_or(&content.id))),
+            Value::Time(times.event),
+            Value::Int(measured.map(|seconds| (seconds + said_again).max(0))),
             Value::Text(session.device),
             Value::Number(session.id),
-            Value::Time(loaded_at),
+            Value::Time(times.loaded),
         ];
         files.push(Table::VideoEvents, &row)?;
         if dice.of(12).chance(50) {
@@ -294,9 +320,14 @@ fn write_play(
 pub fn write_newsletters(plan: &Plan, user: &User, files: &mut Files) -> Result<()> {
     let number = |day: i64, k: usize| (user.no as i64 * 32_768 + day - 17_000) * 8 + k as i64;
     let mut push = |id: i64, letter: &str, opts_in: bool, day: i64, second: i64| {
-        if !plan.loaded(day) {
+        let dice = user.trait_dice(12).of(id as u64);
+        let Some((loaded, _)) = plan.delivered(day, dice.of(0)) else {
             return Ok(());
-        }
+        };
+        let letter = match plan.has(Delivery::NewWords) && dice.of(1).chance(2_000) {
+            true => "podcasts",
+            false => letter,
+        };
         files.push(
             Table::Newsletters,
             &[
@@ -305,7 +336,7 @@ pub fn write_newsletters(plan: &Plan, user: &User, files: &mut Files) -> Result<
                 Value::Text(Some(letter)),
                 Value::Text(Some(if opts_in { "opt_in" } else { "opt_out" })),
                 Value::Time(micros(day, second)),
-                Value::Time(load_time(day)),
+                Value::Time(load_time(loaded)),
             ],
         )
     };

@@ -7,6 +7,7 @@
 //! cargo run --release --example generate -- --users 2000 --out data/raw         # the history, to 2024-08-31
 //! cargo run --release --example generate -- --users 2000 --out data/raw --day 1 # what 2024-09-01 brings
 //! cargo run --release --example generate -- --users 1000000 --out /tmp/raw
+//! cargo run --release --example generate -- --users 2000 --out data/raw --day 1 --with redelivered-events
 //! ```
 //!
 //! Each table is a folder: `day-0000.parquet` holds the history (in pieces, `day-0000-<chunk>.parquet`,
@@ -17,9 +18,14 @@
 //!
 //! What is made hard on purpose, because real collectors do it: late events, events delivered twice,
 //! devices whose clock is a year ahead, events without a user, careless spelling, contents whose
-//! duration is corrected later, users who move, users who never come.
+//! duration is corrected later, users who move, users who never come. Deliveries that are rarer, and
+//! harder still, are asked for: [`delivery::Delivery`]. A feed that comes late is left out of its day
+//! (`--day 1 --without page_views`) and delivered after the next (`--day 1 --only page_views`).
+//!
+//! Days begin at midnight in France, where the viewers are; instants are written in UTC.
 
 mod day;
+mod delivery;
 mod dice;
 mod tables;
 mod user;
@@ -33,9 +39,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, bail};
 use clap::Parser;
 
-use crate::tables::{Rows, TABLES, Table, Value};
-use crate::user::User;
-use crate::world::{LAST_DAY, World, load_time, micros};
+use self::delivery::Delivery;
+use self::dice::Dice;
+use self::tables::{Rows, TABLES, Table, Value};
+use self::user::User;
+use self::world::{LAST_DAY, World, load_time, micros};
 
 /// Users in one file of the history.
 const CHUNK_USERS: u64 = 50_000;
@@ -45,7 +53,7 @@ const LATEST: i64 = 5;
 
 /// Write the raw data of the demonstration as Parquet.
 #[derive(Parser)]
-struct Args {
+pub struct Args {
     /// Users at the end of the history
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     users: u64,
@@ -58,14 +66,25 @@ struct Args {
     /// Write the batch of this day after the history, instead of the history
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..=9_999))]
     day: Option<i64>,
+    /// Deliver this too with the batch of the day; may be repeated
+    #[arg(long, value_enum, value_name = "DELIVERY", requires = "day")]
+    with: Vec<Delivery>,
+    /// Leave the batch of this table out: it comes late; may be repeated
+    #[arg(long, value_name = "TABLE", value_parser = Table::parse, requires = "day")]
+    without: Vec<Table>,
+    /// Write the batch of this table alone; may be repeated
+    #[arg(long, value_name = "TABLE", value_parser = Table::parse, requires = "day")]
+    only: Vec<Table>,
     /// Another seed makes another world
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
 
 /// What one run writes.
-struct Plan {
+pub struct Plan {
     world: World,
+    tables: Vec<Table>,
+    with: Vec<Delivery>,
     users: u64,
     new_users_a_day: u64,
     /// The days whose loads are written.
@@ -76,33 +95,51 @@ struct Plan {
     first_event_day: i64,
 }
 
-/// The files that one thread writes.
-struct Files(Vec<Rows>);
+/// The files that one thread writes, by table; `None` for a table that is left out.
+struct Files(Vec<Option<Rows>>);
 
 impl Files {
-    fn create(out: &Path, stem: &str) -> Result<Self> {
+    fn create(out: &Path, stem: &str, tables: &[Table]) -> Result<Self> {
         let create = |table: &Table| {
-            Rows::create(
-                *table,
-                &out.join(table.name()).join(format!("{stem}.parquet")),
-            )
+            let path = out.join(table.name()).join(format!("{stem}.parquet"));
+            tables
+                .contains(table)
+                .then(|| Rows::create(*table, &path))
+                .transpose()
         };
         Ok(Files(TABLES.iter().map(create).collect::<Result<_>>()?))
     }
 
     fn push(&mut self, table: Table, row: &[Value]) -> Result<()> {
-        self.0[table as usize].push(row)
+        match &mut self.0[table as usize] {
+            Some(rows) => rows.push(row),
+            None => Ok(()),
+        }
     }
 
+    /// Closes the files and says how many rows each holds.
     fn close(self) -> Result<Vec<u64>> {
-        self.0.into_iter().map(Rows::close).collect()
+        let close = |rows: Option<Rows>| rows.map_or(Ok(0), Rows::close);
+        self.0.into_iter().map(close).collect()
     }
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse();
+    for (table, count) in generate(&Args::parse())? {
+        println!("{:<18} {count:>12} rows", table.name());
+    }
+    Ok(())
+}
+
+/// Writes what the arguments ask for, and says how many rows of each table.
+pub fn generate(args: &Args) -> Result<Vec<(Table, u64)>> {
     let last = LAST_DAY + args.day.unwrap_or(0);
+    let written = |table: &Table| {
+        !args.without.contains(table) && (args.only.is_empty() || args.only.contains(table))
+    };
     let plan = Plan {
+        tables: TABLES.into_iter().filter(written).collect(),
+        with: args.with.clone(),
         world: World::new(args.seed, args.users, last),
         users: args.users,
         new_users_a_day: (args.users / 1_000).max(1),
@@ -115,12 +152,13 @@ fn main() -> Result<()> {
         first_event_day: LAST_DAY - args.days + 1,
     };
     let number = args.day.unwrap_or(0) as u32;
-    tables::prepare(&args.out, number)?;
+    tables::prepare(&args.out, number, &plan.tables)?;
     let counts = write(&plan, &args.out, number)?;
-    for (table, count) in TABLES.iter().zip(counts) {
-        println!("{:<18} {count:>12} rows", table.name());
-    }
-    Ok(())
+    Ok(TABLES
+        .into_iter()
+        .zip(counts)
+        .filter(|(table, _)| plan.tables.contains(table))
+        .collect())
 }
 
 /// Writes the users in chunks, as many at a time as there are cores. A chunk depends on no other.
@@ -146,7 +184,7 @@ fn write(plan: &Plan, out: &Path, number: u32) -> Result<Vec<u64>> {
                 1 => 0..plan.users,
                 _ => chunk * CHUNK_USERS..plan.users.min((chunk + 1) * CHUNK_USERS),
             };
-            let mut files = Files::create(out, &stem)?;
+            let mut files = Files::create(out, &stem, &plan.tables)?;
             if chunk == 0 {
                 write_contents(plan, &mut files)?;
             }
@@ -184,6 +222,24 @@ impl Plan {
         self.loads.contains(&day) || (self.history && day < *self.loads.start())
     }
 
+    /// Whether something special is delivered with the batch.
+    fn has(&self, delivery: Delivery) -> bool {
+        self.with.contains(&delivery)
+    }
+
+    /// When the run delivers an event that was loaded on a day, and whether an earlier file has it
+    /// already. `None` if it does not deliver it.
+    fn delivered(&self, loaded: i64, dice: Dice) -> Option<(i64, bool)> {
+        if self.loaded(loaded) {
+            return Some((loaded, false));
+        }
+        let last = *self.loads.end();
+        let again = self.has(Delivery::RedeliveredEvents)
+            && (last - 3..last).contains(&loaded)
+            && dice.chance(1_000);
+        again.then_some((last, true))
+    }
+
     /// The days whose events may be among the loads.
     fn event_days(&self) -> RangeInclusive<i64> {
         (self.loads.start() - LATEST).max(self.first_event_day)..=*self.loads.end()
@@ -214,7 +270,7 @@ fn write_contents(plan: &Plan, files: &mut Files) -> Result<()> {
             )?;
         }
     }
-    Ok(())
+    delivery::write_contents(plan, files)
 }
 
 fn write_users(plan: &Plan, users: Range<u64>, files: &mut Files) -> Result<()> {
@@ -244,7 +300,7 @@ fn write_user(plan: &Plan, user: &User, files: &mut Files) -> Result<()> {
     Ok(())
 }
 
-/// One row when a user signs up, and one each time they move.
+/// One row when a user signs up, and one each time they move or are asked for their consent again.
 fn write_profile(plan: &Plan, user: &User, files: &mut Files) -> Result<()> {
     let moved = plan
         .event_days()
@@ -253,15 +309,21 @@ fn write_profile(plan: &Plan, user: &User, files: &mut Files) -> Result<()> {
         if !plan.loaded(loaded) {
             continue;
         }
-        let region = user.region(loaded as u64);
+        let strange = plan.has(Delivery::NewWords) && user.trait_dice(13).chance(5_000);
+        let region = match strange {
+            true => Some("MTQ".to_owned()),
+            false => user.region(loaded as u64),
+        };
+        let source = if strange { "kiosk" } else { user.signup_source };
         files.push(
             Table::Users,
             &[
                 Value::Text(Some(&user.id)),
                 Value::Text(region.as_deref()),
                 Value::Int(user.birth_year),
-                Value::Text(Some(user.signup_source)),
+                Value::Text(Some(source)),
                 Value::Time(micros(user.signup_day, user.signup_second)),
+                Value::Bool(user.marketing_consent(loaded as u64)),
                 Value::Time(load_time(loaded)),
             ],
         )?;

@@ -63,7 +63,7 @@ pub enum Value<'a> {
     Time(i64),
     Int(Option<i32>),
     Text(Option<&'a str>),
-    Bool(bool),
+    Bool(Option<bool>),
 }
 
 impl Table {
@@ -79,6 +79,12 @@ impl Table {
         }
     }
 
+    /// The table of a name, for the command line.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let found = TABLES.into_iter().find(|table| table.name() == name);
+        found.ok_or_else(|| format!("the tables are {}", TABLES.map(Table::name).join(", ")))
+    }
+
     fn columns(self) -> &'static [(&'static str, Kind)] {
         use Kind::*;
         match self {
@@ -88,6 +94,7 @@ impl Table {
                 ("birth_year", Int),
                 ("signup_source", Text),
                 ("signup_ts", Time),
+                ("marketing_consent", Bool),
                 ("loaded_at", Stamp),
             ],
             Table::Contents => &[
@@ -214,7 +221,7 @@ impl Column {
             (Column::Time(column), Value::Time(value)) => column.append_value(*value),
             (Column::Int(column), Value::Int(value)) => column.append_option(*value),
             (Column::Text(column), Value::Text(value)) => column.append_option(*value),
-            (Column::Bool(column), Value::Bool(value)) => column.append_value(*value),
+            (Column::Bool(column), Value::Bool(value)) => column.append_option(*value),
             _ => unreachable!("the row does not have the columns of its table"),
         }
     }
@@ -288,9 +295,9 @@ impl Rows {
 
 /// Makes the folder of each table, and removes what an earlier run wrote for this day: files of
 /// another number of users would otherwise be read beside the new ones.
-pub fn prepare(out: &Path, day: u32) -> Result<()> {
+pub fn prepare(out: &Path, day: u32, tables: &[Table]) -> Result<()> {
     let stem = format!("day-{day:04}");
-    for table in TABLES {
+    for table in tables {
         let folder = out.join(table.name());
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;

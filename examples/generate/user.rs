@@ -1,7 +1,7 @@
 //! Who watches: a user is worked out again from a number whenever one is needed, and never stored.
 
-use crate::dice::{Dice, running};
-use crate::world::{CATEGORIES, GAMES, LAST_DAY, SPORTS, World};
+use super::dice::{Dice, running};
+use super::world::{CATEGORIES, GAMES, LAST_DAY, SPORTS, World};
 
 /// Regions by population (in tens of thousands), so that the demonstration looks like a country.
 const REGIONS: [(&str, u64); 13] = [
@@ -155,6 +155,12 @@ impl User {
             1 => Some(format!(" {code} ")),
             _ => Some(code.to_owned()),
         }
+    }
+
+    /// Whether they agree to be contacted with offers, on a day; some were never asked.
+    pub fn marketing_consent(&self, version: u64) -> Option<bool> {
+        let asked = !self.trait_dice(2).chance(1_200);
+        asked.then(|| self.trait_dice(3).of(version).chance(5_500))
     }
 
     /// The device of a session; unknown now and then, and one application writes it in capitals.

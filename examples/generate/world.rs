@@ -2,19 +2,40 @@
 
 use std::ops::RangeInclusive;
 
-use crate::dice::{Dice, running, zipf};
-use crate::user::User;
+use chrono::{Datelike, NaiveDate};
 
-/// Days are counted from 1970-01-01. The history always ends on 2024-08-31.
+use super::dice::{Dice, running, zipf};
+use super::user::User;
+
+/// Days are counted from 1970-01-01, and begin at midnight in France. The history always ends on 2024-08-31.
 pub const LAST_DAY: i64 = 19_966;
 /// The Olympic Games: 2024-07-26 to 2024-08-11.
 pub const GAMES: RangeInclusive<i64> = LAST_DAY - 36..=LAST_DAY - 20;
 
 pub const SECONDS_A_DAY: i64 = 86_400;
 
-/// Microseconds since 1970.
+/// Microseconds since 1970 UTC, of a second of a day by the clocks of France.
 pub fn micros(day: i64, second: i64) -> i64 {
-    (day * SECONDS_A_DAY + second) * 1_000_000
+    (day * SECONDS_A_DAY + second - utc_offset(day, second)) * 1_000_000
+}
+
+/// The seconds by which the clocks of France are ahead of UTC: an hour, and two from the last Sunday
+/// of March to the last Sunday of October.
+fn utc_offset(day: i64, second: i64) -> i64 {
+    let year = NaiveDate::from_epoch_days(day as i32).map_or(1970, |date| date.year());
+    let last_sunday = |month| {
+        NaiveDate::from_ymd_opt(year, month, 31).map_or(0, |last| {
+            let past_sunday = last.weekday().num_days_from_sunday();
+            i64::from(last.to_epoch_days()) - i64::from(past_sunday)
+        })
+    };
+    let begins = (last_sunday(3), 2 * 3_600);
+    let ends = (last_sunday(10), 3 * 3_600);
+    if (begins..ends).contains(&(day, second)) {
+        7_200
+    } else {
+        3_600
+    }
 }
 
 /// The rows of a day are loaded in one go, at its last second.
@@ -31,7 +52,7 @@ mod stream {
 
 pub struct Category {
     pub name: &'static str,
-    sub_categories: &'static [&'static str],
+    pub sub_categories: &'static [&'static str],
     types: &'static [&'static str],
     weight: u64,
 }

@@ -6,7 +6,7 @@ with unsubscribed as (
         count(*) as unsubscriptions_30d
     from {{ ref('user_newsletters') }}
     where status = 'unsubscribed'
-        and last_change_ts >= {{ days_ago(30) }}
+        and {{ local_date('last_change_ts') }} >= {{ days_ago(30) }}
     group by user_id
 
 ),
@@ -15,13 +15,11 @@ signs as (
 
     select
         navigation.user_id,
-        navigation.active_days,
-        navigation.active_days_30d,
-        navigation.active_days_90d,
+        navigation.days_since_activity,
         case
-            when navigation.active_days_30d = 0 then 40
-            when navigation.active_days_7d = 0 then 20
-            else 0
+            when navigation.days_since_activity <= 7 then 0
+            when navigation.days_since_activity <= 30 then 20
+            else 40
         end as absence_points,
         case
             when navigation.active_days_30d * 2 < navigation.active_days_previous_30d then 25
@@ -64,8 +62,8 @@ levelled as (
     select
         *,
         case
-            when active_days = 0 then 'never active'
-            when active_days_90d = 0 then 'lost'
+            when days_since_activity is null then 'never active'
+            when days_since_activity > 90 then 'lost'
             when risk_score >= 50 then 'high'
             when risk_score >= 25 then 'medium'
             else 'low'

@@ -1,13 +1,16 @@
--- How a user watches: as it is broadcast, caught up later, or chosen from the catalogue.
+-- How a user watches: as it is broadcast, caught up later, or chosen from the catalogue. The seed content_types
+-- says which type is watched in which way; a type that it does not know comes from the catalogue.
 with consumption as (
 
-    select *
-    from {{ ref('user_video_consumption') }}
-    {% if is_incremental() %}
-    where user_id in (
-        {{ touched_users(ref('user_video_consumption'), this, 'last_loaded_at') }}
-    )
-    {% endif %}
+    select
+        consumption.user_id,
+        coalesce(types.viewing, 'catalogue') as viewing,
+        consumption.plays,
+        consumption.watch_seconds,
+        consumption.last_play_ts
+    from {{ ref('user_video_consumption') }} as consumption
+    left join {{ ref('content_types') }} as types
+        on types.content_type = consumption.content_type
 
 ),
 
@@ -15,17 +18,15 @@ by_user as (
 
     select
         user_id,
-        coalesce(sum(plays) filter (where content_type = 'live'), 0) as live_plays,
-        coalesce(sum(plays) filter (where content_type = 'replay'), 0) as replay_plays,
-        coalesce(sum(plays) filter (where content_type not in ('live', 'replay')), 0) as catalogue_plays,
-        coalesce(sum(watch_seconds) filter (where content_type = 'live'), 0) as live_watch_seconds,
-        coalesce(sum(watch_seconds) filter (where content_type = 'replay'), 0) as replay_watch_seconds,
-        coalesce(sum(watch_seconds) filter (where content_type not in ('live', 'replay')), 0)
-            as catalogue_watch_seconds,
+        coalesce(sum(plays) filter (where viewing = 'live'), 0) as live_plays,
+        coalesce(sum(plays) filter (where viewing = 'replay'), 0) as replay_plays,
+        coalesce(sum(plays) filter (where viewing = 'catalogue'), 0) as catalogue_plays,
+        coalesce(sum(watch_seconds) filter (where viewing = 'live'), 0) as live_watch_seconds,
+        coalesce(sum(watch_seconds) filter (where viewing = 'replay'), 0) as replay_watch_seconds,
+        coalesce(sum(watch_seconds) filter (where viewing = 'catalogue'), 0) as catalogue_watch_seconds,
         sum(watch_seconds) as watch_seconds,
-        max(last_play_ts) filter (where content_type = 'live') as last_live_ts,
-        max(last_play_ts) filter (where content_type = 'replay') as last_replay_ts,
-        max(last_loaded_at) as last_loaded_at
+        max(last_play_ts) filter (where viewing = 'live') as last_live_ts,
+        max(last_play_ts) filter (where viewing = 'replay') as last_replay_ts
     from consumption
     group by user_id
 
@@ -48,6 +49,5 @@ select
         else 'mixed'
     end as viewing_habit,
     last_live_ts,
-    last_replay_ts,
-    last_loaded_at
+    last_replay_ts
 from by_user

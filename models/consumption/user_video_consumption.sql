@@ -1,16 +1,8 @@
 -- What each user watches of each type of content, since the beginning.
-with plays as (
-
-    select *
-    from {{ ref('stg_plays') }}
-    {% if is_incremental() %}
-    where user_id in (
-        {{ touched_users(ref('stg_plays'), this) }}
-    )
-    {% endif %}
-
-)
-
+--
+-- A type is what the catalogue says today. When it corrects the type of a content, the plays move to another row,
+-- also those of years ago; so all plays are counted each time, the merge writes the rows that differ, and a row
+-- without plays goes (`on_missing`, in project.yml).
 select
     user_id,
     content_type,
@@ -25,9 +17,8 @@ select
     count(distinct content_id) as distinct_contents,
     sum(watch_seconds) as watch_seconds,
     count(*) filter (where is_complete) as completed_plays,
-    {{ ratio('count(*) filter (where is_complete)', 'count(*)') }} as completion_rate,
-    max(loaded_at) as last_loaded_at
-from plays
+    {{ ratio('count(*) filter (where is_complete)', 'count(*)') }} as completion_rate
+from {{ ref('stg_plays') }}
 group by
     user_id,
     content_type

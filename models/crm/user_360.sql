@@ -6,6 +6,9 @@ with consumption as (
         sum(plays) as plays,
         sum(watch_seconds) as watch_seconds,
         sum(completed_plays) as completed_plays,
+        min(first_play_ts) as first_play_ts,
+        first_value(first_content_id order by first_play_ts, content_type) as first_content_id,
+        first_value(first_content_title order by first_play_ts, content_type) as first_content_title,
         max(last_play_ts) as last_play_ts,
         first_value(last_content_id order by last_play_ts desc, content_type) as last_content_id,
         first_value(last_content_title order by last_play_ts desc, content_type) as last_content_title
@@ -40,8 +43,8 @@ olympics as (
 
     select
         user_id,
-        max(case when sport_rank = 1 then sport_name end) as olympic_top_sport,
-        count(*) as olympic_sports,
+        max(case when sport_rank = 1 and sport <> 'none' then sport_name end) as olympic_top_sport,
+        count(*) filter (where sport <> 'none') as olympic_sports,
         sum(watch_seconds) as olympic_watch_seconds
     from {{ ref('user_olympics_interest') }}
     group by user_id
@@ -56,6 +59,7 @@ select
     profile.signup_date,
     profile.seniority_band,
     profile.is_olympic_signup,
+    profile.has_marketing_consent,
 
     navigation.last_activity_ts,
     navigation.last_login_ts,
@@ -63,10 +67,14 @@ select
     navigation.active_days_30d,
     navigation.active_days_90d,
     navigation.visit_frequency,
+    navigation.logins_a_week,
 
     coalesce(consumption.plays, 0) as plays,
     coalesce(consumption.watch_seconds, 0) as watch_seconds,
     {{ ratio('consumption.completed_plays', 'consumption.plays') }} as completion_rate,
+    consumption.first_play_ts,
+    consumption.first_content_id,
+    consumption.first_content_title,
     consumption.last_play_ts,
     consumption.last_content_id,
     consumption.last_content_title,

@@ -1,17 +1,5 @@
 -- The devices of each user, from the one they use most.
-with activity as (
-
-    select *
-    from {{ ref('stg_activity') }}
-    {% if is_incremental() %}
-    where user_id in (
-        {{ touched_users(ref('stg_activity'), this) }}
-    )
-    {% endif %}
-
-),
-
-by_device as (
+with by_device as (
 
     select
         user_id,
@@ -21,9 +9,8 @@ by_device as (
         count(distinct event_date) as active_days,
         count(distinct session_id) as sessions,
         count(*) filter (where activity = 'play') as plays,
-        sum(watch_seconds) as watch_seconds,
-        max(loaded_at) as last_loaded_at
-    from activity
+        sum(watch_seconds) as watch_seconds
+    from {{ ref('stg_activity') }}
     group by
         user_id,
         device
@@ -44,6 +31,5 @@ select
     sessions,
     plays,
     watch_seconds,
-    {{ ratio('sessions', 'sum(sessions) over (partition by user_id)') }} as session_share,
-    last_loaded_at
+    {{ ratio('sessions', 'sum(sessions) over (partition by user_id)') }} as session_share
 from by_device

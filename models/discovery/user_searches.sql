@@ -3,12 +3,7 @@ with searches as (
 
     select *
     from {{ ref('stg_searches') }}
-    where user_id is not null
-    {% if is_incremental() %}
-        and user_id in (
-            {{ touched_users(ref('stg_searches'), this) }}
-        )
-    {% endif %}
+    where {{ is_known_user() }}
 
 ),
 
@@ -40,8 +35,7 @@ by_user as (
         count(clicked_content_id) as clicked_searches,
         min(event_ts) as first_search_ts,
         max(event_ts) as last_search_ts,
-        first_value(query order by event_ts desc, event_id desc) as last_query,
-        max(loaded_at) as last_loaded_at
+        first_value(query order by event_ts desc, event_id desc) as last_query
     from searches
     group by user_id
 
@@ -58,8 +52,7 @@ select
     by_user.first_search_ts,
     by_user.last_search_ts,
     by_user.last_query,
-    top_queries.query as top_query,
-    by_user.last_loaded_at
+    top_queries.query as top_query
 from by_user
 left join top_queries
     on top_queries.user_id = by_user.user_id

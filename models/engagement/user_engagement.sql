@@ -1,33 +1,28 @@
--- How intensely each known user watches, and whether it grows: the last 30 days against the 30 before.
-with days as (
+-- How intensely each known user watches, and whether it grows: the last 30 whole days against the 30 before.
+-- All figures count the same plays: those of stg_plays.
+with plays as (
 
     select
         user_id,
-        count(*) filter (where activity_date >= {{ days_ago(30) }}) as active_days_30d,
-        sum(plays) filter (where activity_date >= {{ days_ago(30) }}) as plays_30d,
-        sum(watch_seconds) filter (where activity_date >= {{ days_ago(30) }}) as watch_seconds_30d,
-        sum(watch_seconds) filter (where activity_date < {{ days_ago(30) }}) as watch_seconds_previous_30d
-    from {{ ref('user_daily_activity') }}
-    where activity_date >= {{ days_ago(60) }}
-    group by user_id
-
-),
-
-plays as (
-
-    select
-        user_id,
-        count(*) as plays_90d,
-        count(distinct content_id) as distinct_contents_90d,
-        count(*) filter (where is_complete) as completed_plays_90d,
+        count(*) filter (where {{ in_last_days('event_date', 30) }}) as plays_30d,
+        sum(watch_seconds) filter (where {{ in_last_days('event_date', 30) }}) as watch_seconds_30d,
+        sum(watch_seconds) filter (where {{ in_last_days('event_date', 30, before=30) }}) as watch_seconds_previous_30d,
+        -- whoever watched before these 60 days comes back and is not new
+        sum(watch_seconds) filter (where event_date < {{ days_ago(60) }}) as watch_seconds_earlier,
+        count(*) filter (where {{ in_last_days('event_date', 90) }}) as plays_90d,
+        count(distinct content_id) filter (where {{ in_last_days('event_date', 90) }}) as distinct_contents_90d,
+        count(*) filter (where is_complete and {{ in_last_days('event_date', 90) }}) as completed_plays_90d,
         count(*) filter (
-            where extract(hour from event_ts) >= {{ var('prime_time_start') }}
-                and extract(hour from event_ts) < {{ var('prime_time_end') }}
+            where {{ local_hour('event_ts') }} >= {{ var('prime_time_start') }}
+                and {{ local_hour('event_ts') }} < {{ var('prime_time_end') }}
+                and {{ in_last_days('event_date', 90) }}
         ) as prime_time_plays_90d,
         -- 0 is Sunday, 6 is Saturday
-        count(*) filter (where extract(dow from event_ts) in (0, 6)) as weekend_plays_90d
+        count(*) filter (
+            where extract(dow from event_date) in (0, 6)
+                and {{ in_last_days('event_date', 90) }}
+        ) as weekend_plays_90d
     from {{ ref('stg_plays') }}
-    where event_ts >= {{ days_ago(90) }}
     group by user_id
 
 ),
@@ -35,21 +30,20 @@ plays as (
 completed as (
 
     select
-        users.user_id,
-        coalesce(days.active_days_30d, 0) as active_days_30d,
-        coalesce(days.plays_30d, 0) as plays_30d,
-        coalesce(days.watch_seconds_30d, 0) as watch_seconds_30d,
-        coalesce(days.watch_seconds_previous_30d, 0) as watch_seconds_previous_30d,
+        navigation.user_id,
+        navigation.active_days_30d,
+        coalesce(plays.plays_30d, 0) as plays_30d,
+        coalesce(plays.watch_seconds_30d, 0) as watch_seconds_30d,
+        coalesce(plays.watch_seconds_previous_30d, 0) as watch_seconds_previous_30d,
+        coalesce(plays.watch_seconds_earlier, 0) as watch_seconds_earlier,
         coalesce(plays.plays_90d, 0) as plays_90d,
         coalesce(plays.distinct_contents_90d, 0) as distinct_contents_90d,
         plays.completed_plays_90d,
         plays.prime_time_plays_90d,
         plays.weekend_plays_90d
-    from {{ ref('stg_users') }} as users
-    left join days
-        on days.user_id = users.user_id
+    from {{ ref('user_navigation') }} as navigation
     left join plays
-        on plays.user_id = users.user_id
+        on plays.user_id = navigation.user_id
 
 )
 
@@ -66,7 +60,8 @@ select
     {{ ratio('weekend_plays_90d', 'plays_90d') }} as weekend_share_90d,
     case
         when watch_seconds_30d = 0 and watch_seconds_previous_30d = 0 then 'none'
-        when watch_seconds_previous_30d = 0 then 'new'
+        when watch_seconds_previous_30d = 0 and watch_seconds_earlier = 0 then 'new'
+        when watch_seconds_previous_30d = 0 then 'returning'
         when watch_seconds_30d * 10 >= watch_seconds_previous_30d * 12 then 'rising'
         when watch_seconds_30d * 10 <= watch_seconds_previous_30d * 8 then 'falling'
         else 'steady'

@@ -3,11 +3,9 @@ with events as (
 
     select *
     from {{ ref('stg_newsletter_events') }}
-    {% if is_incremental() %}
-    where user_id in (
-        {{ touched_users(ref('stg_newsletter_events'), this) }}
-    )
-    {% endif %}
+    where {{ is_known_user() }}
+        -- another word than these two says nothing of what the user wants
+        and action in ('opt_in', 'opt_out')
 
 )
 
@@ -22,8 +20,7 @@ select
     min(event_ts) filter (where action = 'opt_in') as first_opt_in_ts,
     max(event_ts) filter (where action = 'opt_out') as last_opt_out_ts,
     count(*) filter (where action = 'opt_in') as opt_ins,
-    count(*) filter (where action = 'opt_out') as opt_outs,
-    max(loaded_at) as last_loaded_at
+    count(*) filter (where action = 'opt_out') as opt_outs
 from events
 group by
     user_id,

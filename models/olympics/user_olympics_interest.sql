@@ -1,48 +1,33 @@
 -- What each user watched of the Olympic Games, sport by sport.
-with plays as (
-
-    select *
-    from {{ ref('stg_plays') }}
-    where competition = '{{ var("olympics") }}'
-    {% if is_incremental() %}
-        -- only plays of the Games call for another count: once they are over, nothing is left to do
-        and user_id in (
-            select user_id
-            from {{ ref('stg_plays') }}
-            where competition = '{{ var("olympics") }}'
-                and loaded_at > {{ last_load(this) }}
-        )
-    {% endif %}
-
-),
-
-by_sport as (
+with by_sport as (
 
     select
         user_id,
-        sport,
+        -- a ceremony is of no sport
+        coalesce(sport, 'none') as sport,
         count(*) as plays,
         count(*) filter (where content_type = 'live') as live_plays,
         count(distinct event_date) as active_days,
         sum(watch_seconds) as watch_seconds,
         min(event_ts) as first_play_ts,
-        max(event_ts) as last_play_ts,
-        max(loaded_at) as last_loaded_at
-    from plays
+        max(event_ts) as last_play_ts
+    from {{ ref('stg_plays') }}
+    where competition = '{{ var("olympics") }}'
     group by
         user_id,
-        sport
+        coalesce(sport, 'none')
 
 )
 
 select
     by_sport.user_id,
     by_sport.sport,
-    sports.sport_name,
-    sports.family,
+    -- the seed may learn of a sport later than the catalogue
+    coalesce(sports.sport_name, by_sport.sport) as sport_name,
+    coalesce(sports.family, 'unknown') as family,
     cast(row_number() over (
         partition by by_sport.user_id
-        order by by_sport.watch_seconds desc, by_sport.plays desc, by_sport.sport
+        order by by_sport.sport = 'none', by_sport.watch_seconds desc, by_sport.plays desc, by_sport.sport
     ) as bigint) as sport_rank,
     by_sport.plays,
     by_sport.live_plays,
@@ -54,8 +39,7 @@ select
         else 'curious'
     end as interest,
     by_sport.first_play_ts,
-    by_sport.last_play_ts,
-    by_sport.last_loaded_at
+    by_sport.last_play_ts
 from by_sport
-inner join {{ ref('sports') }} as sports
+left join {{ ref('sports') }} as sports
     on sports.sport = by_sport.sport

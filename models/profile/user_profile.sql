@@ -8,13 +8,14 @@ select
     users.signup_source,
     users.signup_date,
     case
-        when {{ days_between('users.signup_date', as_of()) }} < 30 then 'under a month'
-        when {{ days_between('users.signup_date', as_of()) }} < 365 then 'under a year'
-        when {{ days_between('users.signup_date', as_of()) }} < 3 * 365 then '1 to 3 years'
+        when {{ days_between('users.signup_date', as_of_date()) }} < 30 then 'under a month'
+        when {{ days_between('users.signup_date', as_of_date()) }} < 365 then 'under a year'
+        when {{ days_between('users.signup_date', as_of_date()) }} < 3 * 365 then '1 to 3 years'
         else 'over 3 years'
     end as seniority_band,
     users.signup_date between date '{{ var("olympics_start") }}' and date '{{ var("olympics_end") }}'
         as is_olympic_signup,
+    users.has_marketing_consent,
     users.loaded_at as last_loaded_at
 from {{ ref('stg_users') }} as users
 left join {{ ref('regions') }} as regions

@@ -1,10 +1,12 @@
-select distinct
+-- Opt-ins and opt-outs, one row an event, however often it was delivered.
+select
     event_id,
-    user_id,
-    newsletter,
-    action,
-    event_ts,
-    loaded_at
+    min(user_id) as user_id,
+    min(newsletter) as newsletter,
+    min(action) as action,
+    min(event_ts) as event_ts,
+    min(loaded_at) as loaded_at
 from {{ source('raw', 'newsletter_events') }}
 where user_id is not null
     and {{ is_visible() }}
+group by event_id

@@ -1,16 +1,5 @@
--- Plays of known users, with what was played. A row counts as loaded when the later of its two halves was:
--- a corrected content brings back the users who watched it.
-with contents as (
-
-    -- The two load times get names of their own. DataFusion 55 finds the columns of a filter that it moves below
-    -- a join by name, and would compare one load time with itself (apache/datafusion#25259).
-    select
-        *,
-        loaded_at as content_loaded_at
-    from {{ ref('stg_contents') }}
-
-)
-
+-- Plays of known users, with what was played. A play of a content that the catalogue does not have yet counts as
+-- a play of unknown type and category, until the content is delivered.
 select
     events.event_id,
     events.user_id,
@@ -20,9 +9,9 @@ select
     events.device,
     events.content_id,
     contents.title,
-    contents.content_type,
-    contents.category,
-    contents.sub_category,
+    coalesce(contents.content_type, 'unknown') as content_type,
+    coalesce(contents.category, 'unknown') as category,
+    coalesce(contents.sub_category, 'unknown') as sub_category,
     contents.sport,
     contents.competition,
     -- a few players do not measure: such a play counts as a play, with no time
@@ -31,8 +20,8 @@ select
         events.watch_seconds * 100 >= contents.duration_seconds * {{ var('completion_percent') }},
         false
     ) as is_complete,
-    greatest(events.loaded_at, contents.content_loaded_at) as loaded_at
+    events.loaded_at
 from {{ ref('stg_video_events') }} as events
-inner join contents
+left join {{ ref('stg_contents') }} as contents
     on contents.content_id = events.content_id
-where events.user_id is not null
+where {{ is_known_user('events.user_id') }}

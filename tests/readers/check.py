@@ -23,23 +23,31 @@ from readers import Readers
 
 RAW_TABLES = ("users", "contents", "video_events", "page_views", "logins", "searches")
 
-# What may be counted: loaded by then, and not from a clock that runs ahead. Exact duplicates are
-# dropped by the number of the event, whatever else the rows say.
+# What may be counted: loaded by then, and not from a clock that runs ahead. Of several deliveries of one
+# event one counts. Days are those of viewers in France.
 EVENTS = """
+create or replace temp macro local_day(instant) as (instant at time zone 'Europe/Paris')::date;
+
+create or replace temp view known_users as
+    select user_id, min(signup_ts) as signup_ts, min(loaded_at) as known_since
+    from users
+    where loaded_at < getvariable('as_of') and user_id is not null
+    group by user_id;
+
 create or replace temp macro visible(events) as table
-    select distinct on (event_id) *
-    from query_table(events)
-    where user_id is not null and loaded_at < getvariable('as_of') and event_ts <= loaded_at;
+    select e.*
+    from query_table(events) e semi join known_users using (user_id)
+    where loaded_at < getvariable('as_of') and event_ts <= loaded_at
+    qualify row_number() over (partition by event_id order by loaded_at) = 1;
 
 create or replace temp view plays as
-    select v.*, c.content_type, c.title, c.duration, c.content_loaded_at
+    select v.*, coalesce(c.content_type, 'unknown') as content_type, c.title, c.duration
     from visible('video_events') v
-    join (
+    left join (
         select content_id,
-               any_value(content_type) as content_type,
+               arg_max(content_type, loaded_at) as content_type,
                arg_max(title, loaded_at) as title,
-               arg_max(duration_seconds, loaded_at) as duration,
-               max(loaded_at) as content_loaded_at
+               arg_max(duration_seconds, loaded_at) as duration
         from contents
         where loaded_at < getvariable('as_of')
         group by content_id
@@ -53,12 +61,6 @@ create or replace temp view acts as
     select user_id, event_ts, loaded_at, session_id, 'search' as act from visible('searches')
     union all by name
     select user_id, event_ts, loaded_at, 'login' as act from visible('logins') where success;
-
-create or replace temp view known_users as
-    select user_id, min(signup_ts) as signup_ts, min(loaded_at) as known_since
-    from users
-    where loaded_at < getvariable('as_of') and user_id is not null
-    group by user_id;
 """
 
 # First and last by sorting lists of plays, where the model aggregates in order.
@@ -70,8 +72,7 @@ with lists as (
         list_sort(list({ts: event_ts, id: event_id, content: content_id, title: title})) as plays,
         len(list_distinct(list(content_id))) as contents,
         list_sum(list(coalesce(watch_seconds, 0))) as seconds,
-        len(list_filter(list(10 * watch_seconds >= 9 * duration), lambda complete: complete)) as completed,
-        greatest(max(loaded_at), max(content_loaded_at)) as loaded
+        len(list_filter(list(10 * watch_seconds >= 9 * duration), lambda complete: complete)) as completed
     from plays
     group by all
 )
@@ -88,34 +89,38 @@ select
     contents as distinct_contents,
     seconds::bigint as watch_seconds,
     completed as completed_plays,
-    round(completed::double / len(plays), 4) as completion_rate,
-    loaded as last_loaded_at
+    round(completed::double / len(plays), 4) as completion_rate
 from lists
 """
 
-# The windows by counting back from the day of the run, straight from the events.
+# The windows by counting back from the day of the run, which is not over, straight from the events.
 USER_NAVIGATION = """
 with aged as (
     select
         *,
-        event_ts::date as day,
-        date_diff('day', event_ts::date, getvariable('as_of')::date) as age
+        local_day(event_ts) as day,
+        date_diff('day', local_day(event_ts), local_day(getvariable('as_of'))) as age
     from acts
+),
+known as (
+    select user_id, greatest(date_diff('day', local_day(signup_ts), local_day(getvariable('as_of'))), 7) as age
+    from known_users
 ),
 visits as (
     select
         user_id,
         max(event_ts) as last_activity_ts,
         max(if(act = 'login', event_ts, null)) as last_login_ts,
+        min(age) as since,
         count(distinct day) as days,
-        count(distinct if(age <= 7, day, null)) as days_7,
-        count(distinct if(age <= 30, day, null)) as days_30,
-        count(distinct if(age <= 90, day, null)) as days_90,
+        count(distinct if(age between 1 and 7, day, null)) as days_7,
+        count(distinct if(age between 1 and 30, day, null)) as days_30,
+        count(distinct if(age between 1 and 90, day, null)) as days_90,
         count(distinct if(age between 31 and 60, day, null)) as days_before,
-        count(distinct if(age <= 30, session_id, null)) as sessions,
-        sum(if(act = 'page' and age <= 30, 1, 0)) as pages,
-        sum(if(act = 'login' and age <= 30, 1, 0)) as logins,
-        sum(if(act = 'login' and age <= 90, 1, 0)) as logins_90
+        count(distinct if(age between 1 and 30, session_id, null)) as sessions,
+        sum(if(act = 'page' and age between 1 and 30, 1, 0)) as pages,
+        sum(if(act = 'login' and age between 1 and 30, 1, 0)) as logins,
+        sum(if(act = 'login' and age between 1 and 90, 1, 0)) as logins_90
     from aged
     group by user_id
 )
@@ -123,6 +128,7 @@ select
     user_id,
     last_activity_ts,
     last_login_ts,
+    since as days_since_activity,
     ifnull(days, 0) as active_days,
     ifnull(days_7, 0) as active_days_7d,
     ifnull(days_30, 0) as active_days_30d,
@@ -132,34 +138,34 @@ select
     ifnull(pages, 0)::bigint as page_views_30d,
     ifnull(logins, 0)::bigint as logins_30d,
     ifnull(logins_90, 0)::bigint as logins_90d,
-    round(ifnull(logins_90, 0)::double * 7 / 90, 4) as logins_a_week,
+    round(ifnull(logins_90, 0)::double * 7 / least(known.age, 90), 4) as logins_a_week,
     case
-        when days is null then 'never'
-        when days_30 >= 20 then 'daily'
-        when days_30 >= 4 then 'weekly'
-        when days_30 >= 1 then 'monthly'
-        when days_90 >= 1 then 'rare'
-        else 'gone'
+        when since is null then 'never'
+        when since > 90 then 'gone'
+        when since > 30 then 'rare'
+        when days_30 >= 2 * least(known.age, 30) / 3 then 'daily'
+        when days_30 >= 4 * least(known.age, 30) / 30 then 'weekly'
+        else 'monthly'
     end as visit_frequency
-from known_users left join visits using (user_id)
+from known left join visits using (user_id)
 """
 
 # Fifths by place in the queue: of n users, the first n mod 5 fifths take one user more.
 USER_RFA = """
 with month as (
-    select date_trunc('month', getvariable('as_of')::timestamp)::timestamptz as start
+    select date_trunc('month', local_day(getvariable('as_of')))::date as start
 ),
 members as (
-    select user_id, signup_ts from known_users, month where known_since < start
+    select user_id, signup_ts from known_users, month where local_day(known_since) < start
 ),
 visits as (
     select
         user_id,
         max(event_ts) as last_ts,
-        count(distinct event_ts::date) as days,
+        count(distinct local_day(event_ts)) as days,
         count(distinct session_id) as sessions
-    from acts, month
-    where loaded_at < start and event_ts >= start - interval 90 days
+    from acts semi join members using (user_id), month
+    where local_day(loaded_at) < start and date_diff('day', local_day(event_ts), start) <= 90
     group by user_id
 ),
 queues as (
@@ -194,10 +200,10 @@ scores as (
 )
 select
     user_id,
-    start::date as segment_month,
-    date_diff('day', last_ts::date, start::date) as recency_days,
+    start as segment_month,
+    date_diff('day', local_day(last_ts), start) as recency_days,
     ifnull(days, 0) as active_days_before_month,
-    date_diff('day', signup_ts::date, start::date) as seniority_days,
+    date_diff('day', local_day(signup_ts), start) as seniority_days,
     r as recency_score,
     f as frequency_score,
     s as seniority_score,

@@ -1,0 +1,6 @@
+//! The demonstration, which every newcomer copies: no delivery of a collector harms a table.
+
+mod deliveries;
+#[path = "../examples/generate/main.rs"]
+#[allow(dead_code, reason = "its `main` is the example's")]
+mod generate;
