@@ -118,37 +118,48 @@ pub(super) async fn check_key(
     Ok(())
 }
 
-/// Refuses empty text in a column that the table is partitioned by: Delta cannot tell it from NULL.
+/// Texts that come back as NULL from the name of a folder: Delta writes NULL as the empty text, and
+/// its folder is named as Hive does.
+const READ_AS_NULL: [(&str, &str); 2] = [
+    ("", "empty text"),
+    (
+        "__HIVE_DEFAULT_PARTITION__",
+        "the text `__HIVE_DEFAULT_PARTITION__`",
+    ),
+];
+
+/// Refuses texts in a column that the table is partitioned by which Delta cannot tell from NULL.
 pub(super) async fn check_partition_values(rows: DataFrame, by: &[String]) -> Result<(), Error> {
     use datafusion::arrow::datatypes::DataType;
     let is_text = |column: &&String| {
         let field = rows.schema().field_with_unqualified_name(column);
         field.is_ok_and(|field| *field.data_type() == DataType::Utf8)
     };
-    let columns: Vec<&String> = by.iter().filter(is_text).collect();
-    if columns.is_empty() {
+    let columns = by.iter().filter(is_text);
+    let refused: Vec<(&String, &str, &str)> = columns
+        .flat_map(|column| READ_AS_NULL.map(|(text, what)| (column, text, what)))
+        .collect();
+    if refused.is_empty() {
         return Ok(());
     }
-    let mut counted = Vec::with_capacity(columns.len());
-    for column in &columns {
-        let empty = Expr::Column(Column::new_unqualified(*column)).eq(lit(""));
-        let one = when(empty, lit(1_i64)).otherwise(lit(0_i64));
-        counted.push(sum(one.map_err(engine)?).alias(*column));
+    let mut counted = Vec::with_capacity(refused.len());
+    for (at, (column, text, _)) in refused.iter().enumerate() {
+        let has_it = Expr::Column(Column::new_unqualified(*column)).eq(lit(*text));
+        let one = when(has_it, lit(1_i64)).otherwise(lit(0_i64));
+        counted.push(sum(one.map_err(engine)?).alias(format!("refused_{at}")));
     }
     let totals = rows.aggregate(Vec::new(), counted).map_err(engine)?;
     let totals = totals.collect().await.map_err(engine)?;
-    for (at, column) in columns.into_iter().enumerate() {
+    for (at, (column, text, what)) in refused.into_iter().enumerate() {
         let found = number(&totals, at);
         if found > 0 {
             let rows = if found == 1 { "row has" } else { "rows have" };
             return Err(Error::schema(
                 column,
+                format!("{found} {rows} {what} in `{column}`, which the table is partitioned by"),
                 format!(
-                    "{found} {rows} empty text in `{column}`, which the table is partitioned by"
-                ),
-                format!(
-                    "Delta takes it for NULL there: write `nullif({column}, '')`, or a word of \
-                     your own"
+                    "Delta takes it for NULL there: write `nullif({column}, '{text}')`, or a word \
+                     of your own"
                 ),
             ));
         }
