@@ -8,8 +8,9 @@ use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{Name, Session, SourceTable};
 use crate::manifest::{Seed, Source};
 
-/// The columns of a source: those declared, where each has a type; else those of its files or its
-/// Delta log, which the next check may take from its memory.
+/// The columns of a source: those of its files or its Delta log, in the types that are declared, which
+/// the next check may take from its memory. Where all declared columns have types, those stand in for
+/// files that are not there, and for an object store, which is not asked.
 pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source) -> Checked {
     let Some(place) = &source.place else {
         return Checked::failed(
@@ -25,20 +26,29 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
         );
     };
     let table = SourceTable::of(source, place, &scope.root);
-    if is_declared(source) {
-        return match session.declared_shape(&table.options.columns) {
-            Ok(shape) => known(shape, None),
+    let key = memory::digest([format!("{table:?}").as_str()]);
+    let declared = match is_declared(source) {
+        true => match session.declared_shape(&table.options.columns) {
+            Ok(shape) => Some(shape),
             Err(error) => {
                 let place = declared_at(source, error.written.as_deref(), &source.common.span);
-                Checked::failed(error.into_diagnostic().at(place))
+                return Checked::failed(error.into_diagnostic().at(place));
             }
-        };
+        },
+        false => None,
+    };
+    if let Some(shape) = declared.clone()
+        && !scope.offline
+        && !table.is_local()
+    {
+        return known(shape, None);
     }
-    let key = memory::digest([format!("{table:?}").as_str()]);
     if scope.offline {
-        return match scope.memory.source(&source.common.id, &key) {
-            Some(shape) => known(shape, Some(key)),
-            None => Checked::failed(not_remembered(source)),
+        let remembered = scope.memory.source(&source.common.id, &key);
+        return match (remembered, declared) {
+            (Some(shape), _) => known(shape, Some(key)),
+            (None, Some(shape)) => known(shape, None),
+            (None, None) => Checked::failed(not_remembered(source)),
         };
     }
     let name = Name::of(&source.relation);
@@ -47,9 +57,10 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
         Ok(()) => session.shape(&name).await.map_err(delta::Error::from),
         Err(error) => Err(error),
     };
-    match shape {
-        Ok(shape) => known(shape, Some(key)),
-        Err(error) => {
+    match (shape, declared) {
+        (Ok(shape), _) => known(shape, Some(key)),
+        (Err(error), Some(shape)) if error.is_missing() => known(shape, None),
+        (Err(error), _) => {
             let error = error.of_source();
             let written = match &error {
                 delta::Error::Engine(error) => error.written.clone(),

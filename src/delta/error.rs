@@ -171,6 +171,15 @@ impl Error {
         }
     }
 
+    /// Whether nothing is there that could be read.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Error::Missing { .. } => true,
+            Error::Engine(error) => error.kind == engine::Kind::Missing,
+            _ => false,
+        }
+    }
+
     /// The error of a table that refx only reads: it is not refx that can make it anew.
     pub fn of_source(self) -> Error {
         match self {
@@ -416,7 +425,7 @@ fn hidden(error: &DeltaTableError, location: String) -> Error {
         }
         if let Some(failed) = engine::Error::of(inner) {
             return match failed.kind {
-                engine::Kind::Source | engine::Kind::Io => Error::Corrupt {
+                engine::Kind::Missing | engine::Kind::Source | engine::Kind::Io => Error::Corrupt {
                     location,
                     what: failed.message.clone(),
                 },

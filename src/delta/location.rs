@@ -1,22 +1,28 @@
 //! Where a table lies.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+use deltalake::logstore::object_store::local::LocalFileSystem;
 use deltalake::logstore::object_store::memory::InMemory;
-use deltalake::logstore::object_store::{ObjectStore, ObjectStoreScheme};
+use deltalake::logstore::object_store::prefix::PrefixStore;
+use deltalake::logstore::object_store::{self, ObjectStore, ObjectStoreScheme};
 use deltalake::{DeltaTable, DeltaTableBuilder};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::Error;
 use super::branch::Branch;
+use crate::engine::absolute;
 
 /// The root of one table, local or in an object store, with the options of its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     url: Url,
     options: BTreeMap<String, String>,
+    /// The folder of a local table that no URL of the libraries leads to.
+    folder: Option<PathBuf>,
     /// The store, where the URL does not say it.
     below: Option<Below>,
 }
@@ -36,19 +42,14 @@ impl Location {
     /// A path, relative to the working directory, or a URL: `file://`, `s3://`, `gs://`, `az://`.
     /// Nothing is made or looked up.
     pub fn new(root: &str, options: BTreeMap<String, String>) -> Result<Location, Error> {
-        let url = match Url::parse(root) {
-            Ok(url) if root.contains("://") => url,
-            _ => {
-                let path = absolute(Path::new(root)).map_err(|e| Error::io(root, &e))?;
-                Url::from_directory_path(&path).map_err(|()| Error::Io {
-                    what: format!("`{root}` is not a path"),
-                    help: None,
-                })?
-            }
+        let (url, folder) = match Url::parse(root) {
+            Ok(url) if root.contains("://") => (url, None),
+            _ => local(root)?,
         };
         Ok(Location {
             url,
             options,
+            folder,
             below: None,
         })
     }
@@ -74,6 +75,9 @@ impl Location {
 
     /// The folder of a local table.
     pub fn path(&self) -> Option<PathBuf> {
+        if let Some(folder) = &self.folder {
+            return Some(folder.clone());
+        }
         (self.url.scheme() == "file")
             .then(|| self.url.to_file_path().ok())
             .flatten()
@@ -119,20 +123,42 @@ impl Location {
         if let Some(Below(store)) = &self.below {
             return Ok(builder.with_storage_backend(Arc::clone(store), self.url.clone()));
         }
+        if let Some(folder) = &self.folder {
+            let store = within(folder).map_err(|error| Error::Io {
+                what: format!("`{}`: {error}", self.shown()),
+                help: None,
+            })?;
+            return Ok(builder.with_storage_backend(store, self.url.clone()));
+        }
         Ok(builder)
     }
 }
 
-/// The path from the root, without `.` and `..`, whether it exists or not.
-fn absolute(path: &Path) -> std::io::Result<PathBuf> {
-    let mut whole = PathBuf::new();
-    for component in std::path::absolute(path)?.components() {
-        match component {
-            Component::ParentDir => {
-                whole.pop();
-            }
-            other => whole.push(other),
-        }
+/// The URL of a folder; and the folder, where the URL stands for it without naming it.
+///
+/// deltalake and its kernel turn paths into URLs and hosts and back without encoding each sign again:
+/// `%20` becomes a space, `\` a slash, and `[` ends in a panic. So a table in such a folder has a
+/// store of its own, whose root is the folder.
+fn local(root: &str) -> Result<(Url, Option<PathBuf>), Error> {
+    let path = absolute(Path::new(root)).map_err(|e| Error::io(root, &e))?;
+    let told = || Error::Io {
+        what: format!("`{root}` is not a path"),
+        help: None,
+    };
+    let text = path.to_string_lossy();
+    let is_odd = |sign: char| sign.is_control() || "%[]\\^|@".contains(sign);
+    if !text.contains(is_odd) {
+        let url = Url::from_directory_path(&path).map_err(|()| told())?;
+        return Ok((url, None));
     }
-    Ok(whole)
+    let digits = Sha256::digest(text.as_bytes());
+    let name: String = digits[..16].iter().map(|b| format!("{b:02x}")).collect();
+    let url = Url::parse(&format!("memory://{name}/")).map_err(|_| told())?;
+    Ok((url, Some(path)))
+}
+
+/// The file system below a folder, whether it exists or not.
+fn within(folder: &Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    let prefix = object_store::path::Path::from_absolute_path(folder)?;
+    Ok(Arc::new(PrefixStore::new(LocalFileSystem::new(), prefix)))
 }

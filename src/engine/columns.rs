@@ -5,26 +5,34 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::{ListingTable, ListingTableUrl};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ScalarUDF};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
+use super::exact::loses_nothing;
+use super::exact_cast::ExactCast;
 use super::files::{Listed, shown};
 use super::query::sql_type;
-use super::source::{Format, SourceOptions, SourceTable};
+use super::source::{Found, SourceOptions, SourceTable};
 use super::{Error, Kind};
 
 /// The columns of all files, each in the widest of its types.
 pub(super) async fn infer(
     state: &SessionState,
-    listed: &[Listed],
+    found: &Found,
     reader: &dyn FileFormat,
     source: &SourceTable,
 ) -> Result<SchemaRef, Error> {
+    let listed = &found.listed;
+    let is_declared = |name: &str| {
+        let mut declared = found.declared.iter();
+        declared.any(|(column, _)| column.eq_ignore_ascii_case(name))
+    };
     const AT_ONCE: usize = 16;
     // Boxed, since a stream of plain futures over references is not known to be `Send`.
     let looks: Vec<BoxFuture<'_, Result<(&Listed, SchemaRef), Error>>> = listed
@@ -56,7 +64,12 @@ pub(super) async fn infer(
             let found = plain(field.data_type());
             match merged.iter_mut().find(|known| known.name() == field.name()) {
                 Some(known) => {
-                    let wide = wider(known.data_type(), &found).ok_or_else(|| {
+                    let wide = wider(known.data_type(), &found);
+                    // A declared type comes last: texts are what both become on the way to it.
+                    let text = is_declared(field.name())
+                        && loses_nothing(known.data_type(), &DataType::Utf8)
+                        && loses_nothing(&found, &DataType::Utf8);
+                    let wide = wide.or(text.then_some(DataType::Utf8)).ok_or_else(|| {
                         Error::new(
                             Kind::Source,
                             format!(
@@ -84,19 +97,6 @@ pub(super) async fn infer(
             "check that the data has been delivered; a CSV file begins with its columns' names",
         ));
     }
-    if let (Some(delimiter), [only]) = (other_delimiter(source, &merged), merged.as_slice()) {
-        return Err(Error::new(
-            Kind::Source,
-            format!(
-                "`{}` has a single column, named `{}`",
-                listed[0].shown(),
-                only.name()
-            ),
-        )
-        .help(format!(
-            "its values seem to be separated by `{delimiter}`: set `delimiter: '{delimiter}'`"
-        )));
-    }
     Ok(Arc::new(Schema::new(merged)))
 }
 
@@ -118,7 +118,7 @@ fn named_once(file: &str, schema: &Schema) -> Result<(), Error> {
 }
 
 /// What separates the values of a text file that was read as one column by mistake.
-fn other_delimiter(source: &SourceTable, columns: &[FieldRef]) -> Option<&'static str> {
+pub(super) fn other_delimiter(source: &SourceTable, columns: &[FieldRef]) -> Option<&'static str> {
     let [only] = columns else { return None };
     if source.options.delimiter.is_some() || source.options.header == Some(false) {
         return None;
@@ -189,26 +189,18 @@ pub(super) fn named_in_order(schema: &SchemaRef, declared: &[(String, DataType)]
     Arc::new(Schema::new(fields))
 }
 
-/// Lays the declared types over the found ones. Columns with a format of their own are read as text.
+/// Lays the declared types over the found ones.
 pub(super) fn declare(
     schema: &SchemaRef,
     declared: &[(String, DataType)],
-    options: &SourceOptions,
-    format: Format,
 ) -> Result<SchemaRef, Error> {
     let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
-    let formatted = formatted(declared, options).unwrap_or_default();
     for (name, data_type) in declared {
-        let by_format = formatted.iter().any(|(column, ..)| column == name);
-        let read_as = match by_format && matches!(format, Format::Csv | Format::Json) {
-            true => DataType::Utf8,
-            false => data_type.clone(),
-        };
         let found = fields
             .iter_mut()
             .find(|field| field.name().eq_ignore_ascii_case(name));
         match found {
-            Some(field) => *field = Arc::new(Field::new(field.name(), read_as, true)),
+            Some(field) => *field = Arc::new(Field::new(field.name(), data_type.clone(), true)),
             None => {
                 let names = schema.fields().iter().map(|field| field.name().clone());
                 return Err(Error::new(
@@ -223,66 +215,77 @@ pub(super) fn declare(
     Ok(Arc::new(Schema::new(fields)))
 }
 
-type Formatted = Vec<(String, DataType, String)>;
-
-/// The declared columns that have a format of their own.
-pub(super) fn formatted(
-    declared: &[(String, DataType)],
-    options: &SourceOptions,
-) -> Option<Formatted> {
-    let columns: Formatted = declared
-        .iter()
-        .filter_map(|(name, data_type)| {
-            let format = match data_type {
-                DataType::Date32 | DataType::Date64 => options.date_format.clone(),
-                DataType::Timestamp(..) => options.timestamp_format.clone(),
-                _ => None,
-            };
-            Some((name.clone(), data_type.clone(), format?))
-        })
-        .collect();
-    (!columns.is_empty()).then_some(columns)
+/// A column of Parquet files that is converted value by value.
+pub(super) struct Conversion {
+    column: String,
+    to: DataType,
+    /// chrono's notation, where a text becomes a date or a timestamp.
+    format: Option<String>,
 }
 
-/// Reads the columns by their formats, in a projection over the table.
-pub(super) fn with_formats(
+/// The columns that a plain cast could change.
+pub(super) fn conversions(
+    in_files: &Schema,
+    schema: &Schema,
+    options: &SourceOptions,
+) -> Vec<Conversion> {
+    let fields = in_files.fields().iter().zip(schema.fields());
+    let changed = fields.filter(|(from, to)| !loses_nothing(from.data_type(), to.data_type()));
+    changed
+        .map(|(_, to)| Conversion {
+            column: to.name().clone(),
+            to: to.data_type().clone(),
+            format: match to.data_type() {
+                DataType::Date32 => options.date_format.clone(),
+                DataType::Timestamp(..) => options.timestamp_format.clone(),
+                _ => None,
+            },
+        })
+        .collect()
+}
+
+/// The columns as the reader of the files gives them: those to be converted as they are.
+pub(super) fn read_as(in_files: &Schema, schema: &Schema, conversions: &[Conversion]) -> SchemaRef {
+    let fields = in_files.fields().iter().zip(schema.fields());
+    let fields = fields.map(|(from, to)| {
+        let is_converted = conversions.iter().any(|one| one.column == *to.name());
+        Arc::clone(if is_converted { from } else { to })
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The table with its columns converted, in a projection over it; `files` says in an error where the
+/// values are.
+pub(super) fn converted(
     table: Arc<ListingTable>,
-    columns: &Formatted,
-) -> Result<Arc<dyn datafusion::catalog::TableProvider>, Error> {
-    use datafusion::datasource::{TableProvider, ViewTable, provider_as_source};
-    use datafusion::functions::datetime::expr_fn::{to_date, to_timestamp};
+    conversions: &[Conversion],
+    files: &str,
+) -> Result<Arc<dyn TableProvider>, Error> {
+    use datafusion::datasource::{ViewTable, provider_as_source};
     let schema = table.schema();
     let scan = LogicalPlanBuilder::scan(
         TableReference::bare("files"),
         provider_as_source(table),
         None,
     )?;
-    let read: Vec<Expr> = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let plain = Expr::Column(datafusion::common::Column::new(
-                Some(TableReference::bare("files")),
-                field.name(),
-            ));
-            let found = columns
-                .iter()
-                .find(|(name, ..)| field.name().eq_ignore_ascii_case(name));
-            match found {
-                Some((_, data_type @ DataType::Timestamp(..), format)) => cast(
-                    to_timestamp(vec![plain, lit(format.as_str())]),
-                    data_type.clone(),
-                )
-                .alias(field.name()),
-                Some((_, data_type, format)) => cast(
-                    to_date(vec![plain, lit(format.as_str())]),
-                    data_type.clone(),
-                )
-                .alias(field.name()),
-                None => plain.alias(field.name()),
-            }
-        })
-        .collect();
+    let read = schema.fields().iter().map(|field| {
+        let plain = Expr::Column(datafusion::common::Column::new(
+            Some(TableReference::bare("files")),
+            field.name(),
+        ));
+        let conversion = conversions.iter().find(|one| one.column == *field.name());
+        let read = match conversion {
+            Some(Conversion { column, to, format }) => ScalarUDF::from(ExactCast::new(
+                to.clone(),
+                format.clone(),
+                format!("{files}: column `{column}`"),
+            ))
+            .call(vec![plain]),
+            None => plain,
+        };
+        read.alias(field.name())
+    });
+    let read: Vec<Expr> = read.collect();
     Ok(Arc::new(ViewTable::new(scan.project(read)?.build()?, None)))
 }
 
@@ -293,16 +296,8 @@ pub(super) fn hive_partitions(
     schema: &Schema,
 ) -> Vec<(String, DataType)> {
     let keys = |file: &Listed| -> Vec<String> {
-        let location = locations
-            .iter()
-            .find(|l| l.contains(&file.meta.location, false));
-        let below = location.and_then(|l| l.strip_prefix(&file.meta.location));
-        let mut folders: Vec<&str> = below.map(Iterator::collect).unwrap_or_default();
-        folders.pop();
-        folders
-            .iter()
-            .filter_map(|folder| folder.split_once('=').map(|(key, _)| key.to_owned()))
-            .collect()
+        let levels = levels(locations, file).into_iter();
+        levels.map(|(key, _)| key).collect()
     };
     let Some((first, rest)) = listed.split_first() else {
         return Vec::new();
@@ -315,4 +310,32 @@ pub(super) fn hive_partitions(
     }
     let columns = common.into_iter();
     columns.map(|key| (key, DataType::Utf8)).collect()
+}
+
+/// The value of a column in the names of a file's folders.
+pub(super) fn folder_value(
+    locations: &[ListingTableUrl],
+    file: &Listed,
+    column: &str,
+) -> Option<String> {
+    /// Hive's name of the folder whose value is NULL.
+    const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+    let levels = levels(locations, file).into_iter();
+    let mut values = levels.filter(|(key, _)| key == column);
+    let (_, value) = values.next()?;
+    (value != NULL).then_some(value)
+}
+
+/// The folders `key=value` between the location and the file.
+fn levels(locations: &[ListingTableUrl], file: &Listed) -> Vec<(String, String)> {
+    let location = locations
+        .iter()
+        .find(|location| location.contains(&file.meta.location, false));
+    let below = location.and_then(|location| location.strip_prefix(&file.meta.location));
+    let mut folders: Vec<&str> = below.map(Iterator::collect).unwrap_or_default();
+    folders.pop();
+    let levels = folders.iter().filter_map(|folder| folder.split_once('='));
+    levels
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }

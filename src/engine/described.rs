@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Format, SourceOptions, SourceTable};
+use super::{Format, Sample, SourceOptions, SourceTable};
 use crate::manifest::{Seed, Source};
 use crate::project::{self, Place, Spanned};
 
@@ -38,15 +38,16 @@ impl SourceTable {
                 quote: letter(&options.quote),
                 escape: letter(&options.escape),
                 comment: letter(&options.comment),
-                null_value: options
+                null_values: options
                     .null_value
-                    .as_ref()
-                    .and_then(|values| values.value.first().map(|text| text.to_string())),
+                    .iter()
+                    .flat_map(|values| values.value.iter().map(|text| text.to_string()))
+                    .collect(),
                 compression: options.compression.as_ref().map(|word| word.value.clone()),
-                infer_rows: options
-                    .infer_rows
-                    .as_ref()
-                    .and_then(|rows| usize::try_from(rows.value).ok()),
+                sample: match &options.infer_rows {
+                    Some(rows) => Sample::of_rows(rows.value),
+                    None => Sample::default(),
+                },
                 date_format: options.date_format.as_ref().map(|word| word.value.clone()),
                 timestamp_format: options
                     .timestamp_format
@@ -74,6 +75,7 @@ impl SourceTable {
                 delimiter: letter(&config.delimiter),
                 columns,
                 columns_if_there: of_folder,
+                sample: Sample::ALL,
                 ..SourceOptions::default()
             },
             ..SourceTable::at(path(root, &seed.common.path))

@@ -40,7 +40,9 @@ pub enum Kind {
     Resources,
     /// A file or a store cannot be read or written.
     Io,
-    /// A source is missing, or its files are not what they are said to be.
+    /// A source whose files are not there.
+    Missing,
+    /// A source whose files are not what they are said to be.
     Source,
 }
 
@@ -152,7 +154,7 @@ impl Error {
             Kind::UnknownFunction => Code::UnknownFunction,
             Kind::Ambiguous | Kind::Type | Kind::Plan => Code::SqlError,
             Kind::Execution | Kind::Resources => Code::QueryFailed,
-            Kind::Io | Kind::Source => Code::UnreadableSource,
+            Kind::Io | Kind::Missing | Kind::Source => Code::UnreadableSource,
         }
     }
 

@@ -383,7 +383,7 @@ pub(super) fn parquet(error: &ParquetError) -> Error {
 fn store(error: &object_store::Error) -> Error {
     use object_store::Error as Store;
     match error {
-        Store::NotFound { path, .. } => Error::new(Kind::Source, format!("there is no `{path}`")),
+        Store::NotFound { path, .. } => Error::new(Kind::Missing, format!("there is no `{path}`")),
         Store::PermissionDenied { path, .. } | Store::Unauthenticated { path, .. } => {
             Error::new(Kind::Io, format!("no permission for `{path}`"))
         }

@@ -1,7 +1,7 @@
 //! Where the files of a source are: locations, stores, listings.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
@@ -28,19 +28,13 @@ impl Session {
         let url = match Url::parse(location) {
             // A one-letter scheme is a drive.
             Ok(url) if url.scheme().len() > 1 && location.contains("://") => url,
-            _ => {
-                let local = ListingTableUrl::parse(location)?;
-                if local.get_glob().is_none() && !Path::new(location).exists() {
-                    return Err(missing(location));
-                }
-                return Ok(local);
-            }
+            _ => return local(location),
         };
         if url.scheme() == "file" {
             let path = url
                 .to_file_path()
                 .map_err(|()| Error::new(Kind::Source, format!("`{location}` is not a path")))?;
-            return self.locate_one(&path.to_string_lossy());
+            return local(&path.to_string_lossy());
         }
         self.connect(&url, location)?;
         // Globs are understood in paths alone, so the URL is split by hand.
@@ -91,6 +85,61 @@ impl Session {
     }
 }
 
+/// A path of the file system. What is there under its name is meant by it, whatever signs the name
+/// has; from the first part on that is not there, the path may be a pattern.
+fn local(location: &str) -> Result<ListingTableUrl, Error> {
+    let path = absolute(Path::new(location)).map_err(|error| Error::io(location, &error))?;
+    if path.exists() {
+        return local_url(&path);
+    }
+    let (mut folder, mut rest) = (PathBuf::new(), Vec::new());
+    for part in path.components() {
+        match rest.is_empty() && folder.join(part).exists() {
+            true => folder.push(part),
+            false => rest.push(part.as_os_str().to_string_lossy()),
+        }
+    }
+    let is_pattern = |part: &str| part.contains(['*', '?', '[']);
+    if !rest.first().is_some_and(|part| is_pattern(part)) || !folder.is_dir() {
+        return Err(missing(location));
+    }
+    local_url(&folder)?
+        .with_glob(&rest.join("/"))
+        .map_err(|error| {
+            let why = Error::from(error).message.clone();
+            Error::new(
+                Kind::Source,
+                format!("`{}` is no pattern: {why}", shown(location)),
+            )
+        })
+}
+
+fn local_url(path: &Path) -> Result<ListingTableUrl, Error> {
+    let url = match path.is_dir() {
+        true => Url::from_directory_path(path),
+        false => Url::from_file_path(path),
+    };
+    let url = url.map_err(|()| {
+        let path = path.display();
+        Error::new(Kind::Source, format!("`{path}` is not a path"))
+    })?;
+    Ok(ListingTableUrl::parse(url.as_str())?)
+}
+
+/// The path from the root, without `.` and `..`, whether it exists or not.
+pub(crate) fn absolute(path: &Path) -> std::io::Result<PathBuf> {
+    let mut whole = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        match component {
+            Component::ParentDir => {
+                whole.pop();
+            }
+            other => whole.push(other),
+        }
+    }
+    Ok(whole)
+}
+
 /// One file of a source.
 pub(super) struct Listed {
     pub(super) url: ListingTableUrl,
@@ -124,7 +173,7 @@ pub(super) fn is_folder(location: &ListingTableUrl) -> bool {
 
 pub(super) fn missing(location: &str) -> Error {
     Error::new(
-        Kind::Source,
+        Kind::Missing,
         format!("nothing found at `{}`", shown(location)),
     )
     .help("check the `location` of the source, and that the data has been delivered")
@@ -187,7 +236,10 @@ pub(super) async fn listed(
         }
         let root = location.object_store();
         for meta in found {
-            let url = ListingTableUrl::parse(format!("{}{}", root.as_str(), encode(&meta)))?;
+            let url = match location.scheme() {
+                "file" => local_url(Path::new(&format!("/{}", meta.location)))?,
+                _ => ListingTableUrl::parse(format!("{}{}", root.as_str(), encode(&meta)))?,
+            };
             files.push(Listed { url, meta });
         }
     }

@@ -19,6 +19,8 @@ mod chain;
 mod columns;
 mod described;
 mod error;
+mod exact;
+mod exact_cast;
 mod explain;
 mod expression;
 mod files;
@@ -37,11 +39,14 @@ mod shape;
 mod sound;
 mod source;
 mod stage;
+mod text;
 mod together;
 
 pub(crate) use columns::plain;
 pub use error::{Error, Kind, Position};
 pub(crate) use error::{plain_io, system_error};
+pub(crate) use exact::{Inexact, exact};
+pub(crate) use files::absolute;
 pub use lineage::{ColumnLineage, How, Influence, Input, Lineage, Role};
 pub(crate) use lint::listed;
 pub use lint::{Finding, Keys, Subject};
@@ -52,8 +57,9 @@ pub(crate) use query::{keep, sql_type};
 pub(crate) use session::reference;
 pub use session::{Name, Session};
 pub use shape::{read_shape, write_shape};
-pub use source::{Format, SourceOptions, SourceTable};
+pub use source::{Format, Sample, SourceOptions, SourceTable};
 pub(crate) use stage::Staged;
+pub(crate) use text::as_texts;
 pub use together::{Query, together};
 
 use std::collections::BTreeMap;
@@ -91,6 +97,7 @@ pub struct Engine {
     /// The same with one partition.
     narrow: Arc<SessionState>,
     storage_options: Arc<BTreeMap<String, String>>,
+    looks: Arc<text::Looks>,
 }
 
 impl Engine {
@@ -112,6 +119,7 @@ impl Engine {
             template: Arc::new(state),
             narrow: Arc::new(narrow),
             storage_options: Arc::new(settings.storage_options.clone()),
+            looks: Arc::default(),
         })
     }
 
@@ -128,6 +136,7 @@ impl Engine {
         Session::new(
             self.template.as_ref().clone(),
             Arc::clone(&self.storage_options),
+            Arc::clone(&self.looks),
         )
     }
 }

@@ -1,7 +1,7 @@
 //! One step's space of names: what is registered in it is what its SQL can read.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use serde::{Deserialize, Serialize};
 
 use super::query::Answer;
+use super::text::Looks;
 use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate, sound};
 use crate::template::Relation;
 
@@ -74,23 +75,15 @@ pub struct Session {
     pub(super) storage_options: Arc<BTreeMap<String, String>>,
     /// Whether plans that cannot be executed are refused when they are planned.
     pub(super) strict: bool,
-    /// CSV and JSON files that were registered, to name the file in a message about a bad value.
-    pub(super) texts: Arc<Mutex<Vec<TextSource>>>,
-}
-
-/// A registered text file and the names of its columns.
-#[derive(Clone, Debug)]
-pub(super) struct TextSource {
-    pub(super) file: String,
-    /// Name and SQL type.
-    pub(super) columns: Vec<(String, String)>,
-    pub(super) header: bool,
+    /// What the files of sources show of their columns, for all sessions of the engine.
+    pub(super) looks: Arc<Looks>,
 }
 
 impl Session {
     pub(super) fn new(
         mut state: SessionState,
         storage_options: Arc<BTreeMap<String, String>>,
+        looks: Arc<Looks>,
     ) -> Session {
         let catalogs = MemoryCatalogProviderList::new();
         let catalog = MemoryCatalogProvider::new();
@@ -103,7 +96,7 @@ impl Session {
             context: SessionContext::new_with_state(state),
             storage_options,
             strict: false,
-            texts: Arc::default(),
+            looks,
         }
     }
 
@@ -210,7 +203,6 @@ impl Session {
 
     /// Puts the place and the names that exist into an error of running `sql`.
     pub fn told(&self, sql: &str, error: Error) -> Error {
-        let error = self.name_the_file(error);
         let Some(written) = error.written.clone() else {
             return error;
         };
@@ -264,48 +256,6 @@ impl Session {
         match self.state().statement_to_plan(statement.clone()).await {
             Ok(logical) => Ok(logical),
             Err(error) => Err(self.placed(sql, &statement, error).await),
-        }
-    }
-
-    /// A bad value in a text file is reported by line and column number at most.
-    fn name_the_file(&self, error: Error) -> Error {
-        if error.kind != Kind::Source {
-            return error;
-        }
-        let texts = match self.texts.lock() {
-            Ok(texts) => texts,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        let Some(first) = texts.first() else {
-            return error;
-        };
-        // Which of several files it was is not known; their columns mostly are the same.
-        let file = match texts.as_slice() {
-            [only] => only.file.clone(),
-            [_, ..] => format!("one of {} files, `{}` the first", texts.len(), first.file),
-            [] => return error,
-        };
-        let alike = texts.iter().all(|text| text.columns == first.columns);
-        match csv_place(&error.message).filter(|_| alike) {
-            Some((column, line)) => {
-                let value = error.message.split('\'').nth(1).unwrap_or_default();
-                let Some((name, wanted)) = first.columns.get(column) else {
-                    return error;
-                };
-                // The reader counts rows from 1, and does not count the header.
-                let line = line + usize::from(first.header);
-                let place = match texts.len() {
-                    1 => format!("{file}:{line}"),
-                    _ => format!("{file}: line {line}"),
-                };
-                Error::new(
-                    Kind::Source,
-                    format!("{place}: column `{name}`: `{value}` is not of type {wanted}"),
-                )
-                .help("correct the value, or declare another type for the column")
-            }
-            None if texts.len() == 1 => error.in_file(&file),
-            None => error,
         }
     }
 
@@ -369,15 +319,4 @@ fn select(statements: Vec<Statement>) -> Result<Statement, Error> {
             .help("a model only selects; put other statements into a hook"))
         }
     }
-}
-
-/// Zero-based column and one-based line in `… for column 1 at line 5 …`.
-fn csv_place(message: &str) -> Option<(usize, usize)> {
-    let number = |text: &str| {
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    };
-    let (_, rest) = message.split_once(" for column ")?;
-    let (column, rest) = rest.split_once(" at line ")?;
-    Some((number(column)?, number(rest)?))
 }

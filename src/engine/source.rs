@@ -6,23 +6,23 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig};
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use futures::{StreamExt, TryStreamExt};
 
-use super::columns::{declare, formatted, hive_partitions, infer, named_in_order, with_formats};
-use super::files::{
-    Listed, ending, files_at, format_of, is_folder, listed, missing, shown, split_compression,
+use super::columns::{
+    conversions, converted, declare, folder_value, hive_partitions, infer, named_in_order,
+    other_delimiter, read_as,
 };
-use super::query::sql_type;
-use super::session::TextSource;
+use super::files::{Listed, ending, files_at, format_of, is_folder, listed, missing, shown};
+pub use super::text::Sample;
+use super::text::Texts;
 use super::{Error, Kind, Name, Session};
 
 /// The files looked at for the format of a folder.
@@ -56,26 +56,20 @@ pub struct SourceOptions {
     pub quote: Option<char>,
     pub escape: Option<char>,
     pub comment: Option<char>,
-    /// The text that stands for NULL. The empty field when absent.
-    pub null_value: Option<String>,
+    /// The texts that stand for NULL, beside the empty one.
+    pub null_values: Vec<String>,
     /// `gzip`, `bzip2`, `xz`, `zstd`; guessed from the ending when absent.
     pub compression: Option<String>,
-    /// Rows that types are inferred from.
-    pub infer_rows: Option<usize>,
+    /// How much of each file types are inferred from.
+    pub sample: Sample,
     /// chrono's notation, for columns declared as dates.
     pub date_format: Option<String>,
     /// chrono's notation, for columns declared as timestamps.
     pub timestamp_format: Option<String>,
-    /// Line breaks inside of quoted values.
-    pub multiline: Option<bool>,
-    /// JSON: one array in place of one object a line.
-    pub array: Option<bool>,
     /// Columns whose types are declared in SQL's words; the others are inferred.
     pub columns: Vec<(String, String)>,
     /// The same for columns that the files may lack: types given to many files at once.
     pub columns_if_there: Vec<(String, String)>,
-    /// Folder levels of the form `key=value`; found by themselves when absent.
-    pub partition_columns: Option<Vec<(String, String)>>,
 }
 
 impl SourceTable {
@@ -84,6 +78,12 @@ impl SourceTable {
             locations: vec![location.into()],
             ..SourceTable::default()
         }
+    }
+
+    /// Whether all of it is in the file system.
+    pub fn is_local(&self) -> bool {
+        let mut locations = self.locations.iter();
+        locations.all(|location| !location.contains("://") || location.starts_with("file://"))
     }
 }
 
@@ -98,35 +98,58 @@ impl Session {
                 format!("`{name}` is a Delta table, which the engine alone cannot read"),
             ));
         }
-        let state = self.state();
         let locations = self.locate(source)?;
-        let listed = listed(&state, source, format, &locations).await?;
-        let reader = reader(source, format, &listed)?;
-        let mut declared = self.declared(&source.options.columns)?;
-        let schema = infer(&state, &listed, reader.as_ref(), source).await?;
-        let schema = match source.options.header {
-            Some(false) => named_in_order(&schema, &declared),
-            _ => schema,
+        let listed = listed(&self.state(), source, format, &locations).await?;
+        let mut found = Found {
+            locations,
+            listed,
+            declared: self.declared(&source.options.columns)?,
+            if_there: self.declared(&source.options.columns_if_there)?,
         };
-        let more = self.declared(&source.options.columns_if_there)?;
-        declared.extend(more.into_iter().filter(|(name, _)| {
-            let mut fields = schema.fields().iter();
-            fields.any(|field| field.name().eq_ignore_ascii_case(name))
-        }));
-        let schema = declare(&schema, &declared, &source.options, format)?;
-        if matches!(format, Format::Csv | Format::Json) {
-            self.remember_text(&listed, &schema, source.options.header.unwrap_or(true));
-        }
+        let table = match format {
+            Format::Csv | Format::Json => self.text_table(source, format, &mut found).await?,
+            Format::Parquet | Format::Delta => self.parquet_table(source, &mut found).await?,
+        };
+        self.register_table(name, table)
+    }
 
-        let partitions = match &source.options.partition_columns {
-            Some(columns) => self.declared(columns)?,
-            None => hive_partitions(&locations, &listed, &schema),
-        };
-        let folders = locations.iter().all(is_folder);
+    async fn text_table(
+        &self,
+        source: &SourceTable,
+        format: Format,
+        found: &mut Found,
+    ) -> Result<Arc<dyn TableProvider>, Error> {
+        let options = &source.options;
+        let texts = Texts::look(self, &found.listed, options, format).await?;
+        let mut schema = texts.schema();
+        refuse_one_column(source, &found.listed, &schema)?;
+        if options.header == Some(false) {
+            schema = named_in_order(&schema, &found.declared);
+        }
+        let schema = found.declare(&schema)?;
+        let partitions = found.partitions(&schema);
+        let declared = found.declared.iter().map(|(name, _)| name.clone());
+        let declared: Vec<String> = declared.collect();
+        Ok(texts.table(&schema, &declared, options, partitions))
+    }
+
+    async fn parquet_table(
+        &self,
+        source: &SourceTable,
+        found: &mut Found,
+    ) -> Result<Arc<dyn TableProvider>, Error> {
+        let state = self.state();
+        let reader = Arc::new(ParquetFormat::default().with_force_view_types(false));
+        let in_files = infer(&state, found, reader.as_ref(), source).await?;
+        let schema = found.declare(&in_files)?;
+        let columns = conversions(&in_files, &schema, &source.options);
+        let read = read_as(&in_files, &schema, &columns);
+        let partitions = hive_partitions(&found.locations, &found.listed, &schema);
+        let folders = found.locations.iter().all(is_folder);
         let (paths, ending) = if folders {
-            (locations, ending(&listed))
+            (found.locations.clone(), ending(&found.listed))
         } else {
-            let files = listed.iter().map(|file| file.url.clone()).collect();
+            let files = found.listed.iter().map(|file| file.url.clone()).collect();
             (files, String::new())
         };
         let mut options = ListingOptions::new(reader).with_file_extension(ending);
@@ -135,14 +158,15 @@ impl Session {
         }
         let config = ListingTableConfig::new_with_multi_paths(paths)
             .with_listing_options(options)
-            .with_schema(schema);
+            .with_schema(read);
         let table = Arc::new(ListingTable::try_new(config)?);
-        match formatted(&declared, &source.options) {
-            Some(columns) => {
-                let view = with_formats(table, &columns)?;
-                self.register_table(name, view)
-            }
-            None => self.register_table(name, table),
+        let shown = match found.listed.as_slice() {
+            [only] => format!("`{}`", only.shown()),
+            all => format!("one of {} files, `{}` the first", all.len(), all[0].shown()),
+        };
+        match columns.is_empty() {
+            true => Ok(table),
+            false => converted(table, &columns, &shown),
         }
     }
 
@@ -198,88 +222,73 @@ impl Session {
             .map(|(column, written)| Ok((column.clone(), self.data_type(column, written)?)))
             .collect()
     }
+}
 
-    fn remember_text(&self, listed: &[Listed], schema: &Schema, header: bool) {
-        let columns = schema.fields().iter();
-        let columns: Vec<(String, String)> = columns
-            .map(|field| (field.name().clone(), sql_type(field.data_type())))
-            .collect();
-        let mut texts = match self.texts.lock() {
-            Ok(texts) => texts,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        texts.extend(listed.iter().map(|file| TextSource {
-            file: file.shown(),
-            columns: columns.clone(),
-            header,
-        }));
+/// The files of a source, and the types that are declared for its columns.
+pub(super) struct Found {
+    pub(super) locations: Vec<ListingTableUrl>,
+    pub(super) listed: Vec<Listed>,
+    pub(super) declared: Vec<(String, DataType)>,
+    /// The same for columns that the files may lack.
+    if_there: Vec<(String, DataType)>,
+}
+
+impl Found {
+    /// Lays the declared types over those of the files.
+    fn declare(&mut self, schema: &SchemaRef) -> Result<SchemaRef, Error> {
+        let fields = schema.fields();
+        let more = self.if_there.iter().filter(|(name, _)| {
+            let mut fields = fields.iter();
+            fields.any(|field| field.name().eq_ignore_ascii_case(name))
+        });
+        self.declared.extend(more.cloned());
+        declare(schema, &self.declared)
+    }
+
+    /// The columns of the folders' names, with each file's values.
+    fn partitions(&self, schema: &Schema) -> Vec<(FieldRef, Vec<Option<String>>)> {
+        if !self.locations.iter().all(is_folder) {
+            return Vec::new();
+        }
+        let columns = hive_partitions(&self.locations, &self.listed, schema);
+        let columns = columns.into_iter().map(|(key, data_type)| {
+            let files = self.listed.iter();
+            let values = files.map(|file| folder_value(&self.locations, file, &key));
+            let values = values.collect();
+            (Arc::new(Field::new(key, data_type, true)), values)
+        });
+        columns.collect()
     }
 }
 
-fn reader(
+/// A text file that was read as one column by mistake.
+fn refuse_one_column(
     source: &SourceTable,
-    format: Format,
     listed: &[Listed],
-) -> Result<Arc<dyn FileFormat>, Error> {
-    let options = &source.options;
-    let compression = match &options.compression {
-        Some(name) => name.parse().map_err(|_| {
-            Error::new(Kind::Source, format!("no compression named `{name}`"))
-                .help("use `gzip`, `bzip2`, `xz`, `zstd` or `uncompressed`")
-        })?,
-        None => split_compression(listed[0].meta.location.as_ref()).1,
-    };
-    let reader: Arc<dyn FileFormat> = match format {
-        Format::Parquet | Format::Delta => {
-            Arc::new(ParquetFormat::default().with_force_view_types(false))
-        }
-        Format::Json => {
-            let mut json = JsonFormat::default().with_file_compression_type(compression);
-            if let Some(rows) = options.infer_rows {
-                json = json.with_schema_infer_max_rec(rows);
-            }
-            Arc::new(json.with_newline_delimited(!options.array.unwrap_or(false)))
-        }
-        Format::Csv => Arc::new(csv(options, listed, compression)?),
-    };
-    Ok(reader)
-}
-
-fn csv(
-    options: &SourceOptions,
-    listed: &[Listed],
-    compression: FileCompressionType,
-) -> Result<CsvFormat, Error> {
-    let tabs = split_compression(listed[0].meta.location.as_ref())
-        .0
-        .ends_with(".tsv");
-    let byte = |what: &str, character: Option<char>| match character {
-        Some(c) if !c.is_ascii() => Err(Error::new(
+    schema: &Schema,
+) -> Result<(), Error> {
+    if schema.fields().is_empty() {
+        return Err(Error::new(
             Kind::Source,
-            format!("{what} `{c}` is not an ASCII character"),
-        )),
-        Some(c) => Ok(Some(c as u8)),
-        None => Ok(None),
-    };
-    let delimiter = byte("delimiter", options.delimiter)?;
-    let mut csv = CsvFormat::default()
-        .with_has_header(options.header.unwrap_or(true))
-        .with_delimiter(delimiter.unwrap_or(if tabs { b'\t' } else { b',' }))
-        .with_escape(byte("escape", options.escape)?)
-        .with_comment(byte("comment", options.comment)?)
-        .with_newlines_in_values(options.multiline.unwrap_or(false))
-        .with_null_regex(
-            options
-                .null_value
-                .as_ref()
-                .map(|value| format!("^(|{})$", regex::escape(value))),
+            format!("`{}` is empty", shown(&source.locations[0])),
         )
-        .with_file_compression_type(compression);
-    if let Some(quote) = byte("quote", options.quote)? {
-        csv = csv.with_quote(quote);
+        .help(
+            "check that the data has been delivered; a CSV file begins with its columns' names",
+        ));
     }
-    if let Some(rows) = options.infer_rows {
-        csv = csv.with_schema_infer_max_rec(rows);
+    let fields = &schema.fields()[..];
+    if let (Some(delimiter), [only]) = (other_delimiter(source, fields), fields) {
+        return Err(Error::new(
+            Kind::Source,
+            format!(
+                "`{}` has a single column, named `{}`",
+                listed[0].shown(),
+                only.name()
+            ),
+        )
+        .help(format!(
+            "its values seem to be separated by `{delimiter}`: set `delimiter: '{delimiter}'`"
+        )));
     }
-    Ok(csv)
+    Ok(())
 }

@@ -14,6 +14,7 @@ use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::DataFusionError;
@@ -25,7 +26,9 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::TryStreamExt;
 
-use super::Error;
+use super::exact::outside;
+use super::query::sql_type;
+use super::{Error, Kind};
 
 /// Bytes of one staged result that stay in memory, where the run's limit is not a small one.
 const IN_MEMORY: usize = 64 << 20;
@@ -176,6 +179,7 @@ impl OnePartition {
             }
             // The plan may promise less about NULLs than the table that the rows are for.
             let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())?;
+            in_their_types(&batch)?;
             let bytes = batch.get_array_memory_size();
             self.count(&batch, bytes);
             let fits =
@@ -214,6 +218,7 @@ impl OnePartition {
                 continue;
             }
             let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())?;
+            in_their_types(&batch)?;
             self.count(&batch, batch.get_array_memory_size());
             writer.write(&batch)?;
         }
@@ -230,6 +235,23 @@ impl OnePartition {
             .bytes
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
+}
+
+/// Refuses decimals with more digits than their type has. Arrow's cast of an integer does not count
+/// them, and readers of the table would each make another number of such a value.
+fn in_their_types(batch: &RecordBatch) -> Result<(), Error> {
+    for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
+        if let Some(row) = outside(values) {
+            let (name, wanted) = (field.name(), sql_type(field.data_type()));
+            let value = array_value_to_string(values, row)?;
+            return Err(Error::new(
+                Kind::Execution,
+                format!("column `{name}`: `{value}` has more digits than {wanted}"),
+            )
+            .help(format!("cast `{name}` to a wider decimal")));
+        }
+    }
+    Ok(())
 }
 
 struct StagedPartition {

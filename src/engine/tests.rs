@@ -341,7 +341,7 @@ async fn a_missing_source_names_its_path() {
         .await
         .unwrap_err();
     assert_eq!(error.message, "nothing found at `/no/such/*.parquet`");
-    assert_eq!(error.kind, Kind::Source);
+    assert_eq!(error.kind, Kind::Missing);
 }
 
 #[tokio::test]
