@@ -5,6 +5,7 @@
 
 mod compare;
 mod create;
+mod fields;
 mod given;
 mod sample;
 mod shapes;

@@ -1,19 +1,22 @@
 //! Written rows as columns of the types that they are to have.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
-use datafusion::arrow::compute::{CastOptions, cast_with_options, concat_batches};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder;
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::engine::{Error, sql_type};
+use crate::engine::{self, Error, Inexact, exact, sql_type};
 use crate::manifest::{Grid, fragment};
 use crate::project::{Node as Yaml, Spanned};
 use crate::run::Job;
+
+use super::fields;
 
 /// The columns of the shape that the rows name, in their order.
 ///
@@ -96,24 +99,39 @@ pub(super) fn batch(grid: &Grid, schema: &SchemaRef) -> Result<RecordBatch, Diag
         .map_err(|error| Error::from(error).into_diagnostic())
 }
 
-/// One column. The engine casts; where it refuses, the value that it refuses is found.
+/// One column. Where a value is not of its type, that value is the one that is told.
 fn column(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Diagnostic> {
     if let Some(cell) = cells
         .iter()
         .flatten()
         .find(|cell| !fits(field.data_type(), cell))
     {
-        return Err(refused(field, cell));
+        return Err(refused(field, cell, None));
     }
-    let made = |cells: &[Option<&Yaml>]| match field.data_type().is_nested() {
-        true => nested(field, cells),
-        false => scalar(field.data_type(), cells),
-    };
-    made(cells).map_err(|error| {
-        let alone = |cell: &&&Yaml| made(&[Some(**cell)]).is_err();
+    if field.data_type().is_nested() {
+        return nested_column(field, cells);
+    }
+    scalar(field.data_type(), cells).map_err(|bad| match cells.get(bad.row) {
+        Some(Some(cell)) => refused(field, cell, bad.why),
+        _ => Diagnostic::error(
+            Code::InvalidRows,
+            format!("column `{}`: {bad}", field.name()),
+        ),
+    })
+}
+
+fn nested_column(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Diagnostic> {
+    for cell in cells.iter().flatten() {
+        fields::known(field, cell)?;
+    }
+    nested(field, cells).map_err(|error| {
+        let alone = |cell: &&&Yaml| nested(field, &[Some(**cell)]).is_err();
         match cells.iter().flatten().find(alone) {
-            Some(cell) => refused(field, cell),
-            None => Error::from(error).into_diagnostic(),
+            Some(cell) => {
+                let why = nested(field, &[Some(*cell)]).err();
+                refused(field, cell, why.and_then(|why| why.told()))
+            }
+            None => error.into_diagnostic(),
         }
     })
 }
@@ -123,20 +141,22 @@ fn fits(data_type: &DataType, cell: &Yaml) -> bool {
     cell.is_null() || data_type.is_nested() || cell.scalar_text().is_some()
 }
 
-fn refused(field: &Field, cell: &Yaml) -> Diagnostic {
+fn refused(field: &Field, cell: &Yaml, why: Option<String>) -> Diagnostic {
     let wanted = sql_type(field.data_type());
     let written = match cell.scalar_text() {
         Some(text) => format!("`{text}`"),
         None => cell.describe(),
     };
-    let diagnostic = Diagnostic::error(
-        Code::InvalidRows,
-        format!(
-            "column `{}`: {written} is not of type {wanted}",
-            field.name()
-        ),
-    )
-    .at(cell.span.clone());
+    let name = field.name();
+    let is_other_kind = why.is_none();
+    let message = match why {
+        Some(why) => format!("column `{name}`: {written} does not fit {wanted}: {why}"),
+        None => format!("column `{name}`: {written} is not of type {wanted}"),
+    };
+    let diagnostic = Diagnostic::error(Code::InvalidRows, message).at(cell.span.clone());
+    if !is_other_kind {
+        return diagnostic;
+    }
     match field.data_type() {
         DataType::Date32 | DataType::Date64 => diagnostic.help("write a date as 2024-09-01"),
         DataType::Timestamp(..) => diagnostic.help("write an instant as 2024-09-01 06:30:00"),
@@ -146,58 +166,74 @@ fn refused(field: &Field, cell: &Yaml) -> Diagnostic {
     }
 }
 
-fn scalar(data_type: &DataType, cells: &[Option<&Yaml>]) -> Result<ArrayRef, ArrowError> {
+fn scalar(data_type: &DataType, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Inexact> {
     let is_text = matches!(
         data_type,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
     );
-    let texts: StringArray = cells
-        .iter()
-        .map(|cell| {
-            let cell = (*cell)?;
-            Some(match is_text {
-                // `no` and `007` are what is written; in other types, what YAML reads in them.
-                true => cell.scalar_text()?.into_owned(),
-                false => cell.value_text()?.trim().to_owned(),
-            })
-        })
-        .collect();
+    let texts = cells.iter().map(|cell| {
+        let cell = (*cell)?;
+        // `no` and `007` are what is written; in other types, what YAML reads in them.
+        let text = match is_text {
+            true => cell.scalar_text(),
+            false => cell.value_text(),
+        };
+        text.map(Cow::into_owned)
+    });
+    let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
     match data_type {
         DataType::Null => Ok(new_null_array(data_type, cells.len())),
-        _ => cast(&texts, data_type),
+        _ => exact(&texts, data_type, None),
     }
 }
 
-fn cast(values: &dyn Array, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    let strict = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(values, to, &strict)
+/// Why a list, struct or map cannot be made.
+enum Unmade {
+    Written(Error),
+    Inexact(Inexact),
 }
 
-/// Lists, structs and maps, as JSON has them.
-fn nested(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, ArrowError> {
+impl Unmade {
+    /// The value inside of it that does not fit.
+    fn told(self) -> Option<String> {
+        match self {
+            Unmade::Written(_) => None,
+            Unmade::Inexact(bad) => Some(bad.to_string()),
+        }
+    }
+
+    fn into_diagnostic(self) -> Diagnostic {
+        match self {
+            Unmade::Written(error) => error.into_diagnostic(),
+            Unmade::Inexact(bad) => Diagnostic::error(Code::InvalidRows, bad.to_string()),
+        }
+    }
+}
+
+impl From<ArrowError> for Unmade {
+    fn from(error: ArrowError) -> Self {
+        Unmade::Written(error.into())
+    }
+}
+
+/// Lists, structs and maps, as JSON has them: read with their scalars as texts, then converted.
+fn nested(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Unmade> {
     let values = cells.iter().map(|cell| match cell {
         None => Ok(Value::Null),
-        Some(cell) => match cell.as_str() {
-            // What a line of CSV holds.
-            Some(text) => {
-                serde_json::from_str(text).map_err(|error| ArrowError::JsonError(error.to_string()))
-            }
-            None => Ok(cell.to_json()),
-        },
+        Some(cell) => fields::json(cell),
     });
     let values = values.collect::<Result<Vec<Value>, _>>()?;
-    let field = Arc::new(field.clone().with_nullable(true));
-    let mut decoder = ReaderBuilder::new_with_field(field)
+    let texts = engine::as_texts(field.data_type());
+    let read = Arc::new(Field::new(field.name(), texts, true));
+    let mut decoder = ReaderBuilder::new_with_field(read)
         .with_coerce_primitive(true)
         .with_batch_size(values.len().max(1))
         .build_decoder()?;
     decoder.serialize(&values)?;
     let batch = decoder.flush()?;
     let column = batch.map(|batch| batch.column(0).clone());
-    column.ok_or_else(|| ArrowError::JsonError("no rows came out".to_owned()))
+    let column = column.ok_or_else(|| ArrowError::JsonError("no rows came out".to_owned()))?;
+    exact(&column, field.data_type(), None).map_err(Unmade::Inexact)
 }
 
 /// The rows of a SELECT that reads nothing, in the types of the shape's columns of the same names.
@@ -225,13 +261,9 @@ pub(super) async fn of_query(
     for (found, column) in schema.fields().iter().zip(rows.columns()) {
         let field = find(shape, found.name());
         let field = field.ok_or_else(|| unknown(found.name(), &sql.span, shape, whose))?;
-        let cast = cast(column, field.data_type()).map_err(|error| {
-            let diagnostic = told(error.into());
-            Diagnostic {
-                code: Code::InvalidRows,
-                message: format!("column `{}`: {}", field.name(), diagnostic.message),
-                ..diagnostic
-            }
+        let cast = exact(column, field.data_type(), None).map_err(|bad| {
+            let message = format!("column `{}`: {bad}", field.name());
+            Diagnostic::error(Code::InvalidRows, message).at(sql.span.clone())
         })?;
         fields.push(field.as_ref().clone().with_nullable(true));
         columns.push(cast);
