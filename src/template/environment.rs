@@ -29,11 +29,14 @@ pub(super) fn build() -> Environment<'static> {
     // Errors then name the value that is undefined.
     environment.set_debug(true);
     environment.set_unknown_method_callback(unknown_method);
-    environment.set_formatter(|out, state, value| match f64::try_from(value.clone()) {
-        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() => out
-            .write_str(&format::python_float(number))
-            .map_err(Error::from),
-        _ => minijinja::escape_formatter(out, state, value),
+    environment.set_formatter(|out, state, value| {
+        let is_float = value.kind() == ValueKind::Number && !value.is_integer();
+        match is_float.then(|| f64::try_from(value.clone())) {
+            Some(Ok(number)) => out
+                .write_str(&format::python_float(number))
+                .map_err(Error::from),
+            _ => minijinja::escape_formatter(out, state, value),
+        }
     });
     environment.add_filter("as_text", |value: &Value| value.to_string());
     environment.add_filter("as_bool", as_bool);

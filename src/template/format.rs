@@ -30,9 +30,7 @@ pub(super) fn format(text: &str, args: &[Value], named: Option<&Kwargs>) -> Resu
         named,
         next: 0,
     };
-    let (text, rest) = fields.filled(text, 0)?;
-    let _ = rest;
-    Ok(text)
+    fields.filled(text, 0).map(|(text, _)| text)
 }
 
 struct Fields<'a> {
@@ -261,11 +259,15 @@ pub(super) fn percent(text: &str, values: &Value) -> Result<String, Error> {
             's' => Value::from(value.to_string()),
             'r' | 'a' => Value::from(format!("{value:?}")),
             'd' | 'i' | 'u' => whole(&value)?,
+            'c' if value.as_str().is_some_and(|text| text.chars().count() != 1) => {
+                return Err(error(format!("`{value}` is no letter")));
+            }
             _ => value,
         };
         spec.kind = Some(match kind {
             'i' | 'u' => 'd',
             'r' | 'a' => 's',
+            'c' if value.as_str().is_some() => 's',
             kind => kind,
         });
         out.push_str(&write(&value, &spec)?);

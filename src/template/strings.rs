@@ -228,8 +228,15 @@ fn pieces(text: &str, args: &[Value], from_end: bool) -> Result<Value, Error> {
 /// Words, of which the last one (or the first) is all that is left after so many cuts.
 fn words(text: &str, limit: usize, from_end: bool) -> Vec<String> {
     let mut words = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() {
+    let mut rest = text;
+    loop {
+        rest = match from_end {
+            false => rest.trim_start(),
+            true => rest.trim_end(),
+        };
+        if rest.is_empty() {
+            break;
+        }
         let cut = match from_end {
             false => rest.find(char::is_whitespace),
             true => rest.rfind(char::is_whitespace),
@@ -239,13 +246,12 @@ fn words(text: &str, limit: usize, from_end: bool) -> Vec<String> {
             break;
         };
         let after = cut + rest[cut..].chars().next().map_or(0, char::len_utf8);
-        if from_end {
-            words.push(rest[after..].to_owned());
-            rest = rest[..cut].trim_end();
-        } else {
-            words.push(rest[..cut].to_owned());
-            rest = rest[after..].trim_start();
-        }
+        let (word, left) = match from_end {
+            false => (&rest[..cut], &rest[after..]),
+            true => (&rest[after..], &rest[..cut]),
+        };
+        words.push(word.to_owned());
+        rest = left;
     }
     if from_end {
         words.reverse();

@@ -12,6 +12,7 @@ use super::*;
 
 mod entries;
 mod errors;
+mod jinja2;
 mod passes;
 mod texts;
 mod traces;
