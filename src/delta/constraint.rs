@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use super::Error;
 use super::audit::{ROWS, SHOWN, any_null, columns, counted, engine, number, samples};
 use super::compare::join;
-use crate::engine::Name;
+use crate::engine::{Name, expression_without_places, planned};
 
 /// What the rows of a table have to fulfil.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,9 +140,8 @@ fn broken(rule: &Rule, context: &SessionContext, frame: &DataFrame) -> Result<Op
             Some(Expr::Column(Column::new_unqualified(name)).is_null())
         }
         Rule::Check { condition } => {
-            let condition = context
-                .state()
-                .create_logical_expr(condition, frame.schema());
+            let condition = planned(&context.state(), condition, frame.schema())
+                .and_then(expression_without_places);
             Some(condition.map_err(engine)?.is_false())
         }
         Rule::Unique { .. } | Rule::ForeignKey { .. } => None,

@@ -204,15 +204,8 @@ fn value(field: &Field, rule: &ColumnRule, sides: &Sides) -> Result<Expr, Error>
             if !data_type.is_numeric() {
                 return Err(unfit(field, "sum", "cannot be added up"));
             }
-            // Whole numbers would wrap round where they overflow; a cast back fails instead.
-            let wide = |expr: Expr| match data_type.is_integer() {
-                true => cast(expr, DataType::Decimal128(38, 0)),
-                false => expr,
-            };
-            either(cast(
-                wide(old.clone()) + wide(new.clone()),
-                data_type.clone(),
-            ))
+            // The engine checks that the sum fits.
+            either(cast(old.clone() + new.clone(), data_type.clone()))
         }
         ColumnRule::Sql(text) => {
             let value = sides.value("on_match", text, Over::Both)?;

@@ -158,6 +158,7 @@ impl Sides {
         if let ControlFlow::Break(error) = parsed.visit(&mut naming) {
             return Err(error);
         }
+        engine::prepare(&mut parsed);
         let parsed = ExprWithAlias {
             expr: parsed,
             alias: None,
@@ -165,6 +166,8 @@ impl Sides {
         let planned = self
             .state
             .create_logical_expr_from_sql_expr(parsed, &self.both);
+        // Its places are in the setting, and errors are shown in the model.
+        let planned = planned.and_then(engine::expression_without_places);
         planned.map_err(|error| told(setting, error))
     }
 

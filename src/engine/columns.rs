@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::file_format::FileFormat;
@@ -61,7 +61,7 @@ pub(super) async fn infer(
     while let Some((file, schema)) = schemas.try_next().await? {
         named_once(&file.shown(), &schema)?;
         for field in schema.fields() {
-            let found = plain(field.data_type());
+            let found = microseconds(plain(field.data_type()));
             match merged.iter_mut().find(|known| known.name() == field.name()) {
                 Some(known) => {
                     let wide = wider(known.data_type(), &found);
@@ -126,6 +126,16 @@ pub(super) fn other_delimiter(source: &SourceTable, columns: &[FieldRef]) -> Opt
     let signs = [(';', ";"), ('\t', "\\t"), ('|', "|")];
     let sign = signs.iter().find(|(sign, _)| only.name().contains(*sign));
     sign.map(|(_, written)| *written)
+}
+
+/// Timestamps are read in microseconds: years of nanoseconds end in 2262.
+fn microseconds(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone)
+        }
+        other => other,
+    }
 }
 
 /// The type without string views and dictionaries, which cost joins their memory.

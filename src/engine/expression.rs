@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::columns::plain;
-use super::{Error, Kind, Plan, Session};
+use super::{Error, Kind, Plan, Session, prepare};
 
 impl Session {
     /// The type that an expression over these columns has. Names, types and functions are checked as
@@ -24,7 +25,7 @@ impl Session {
     ) -> Result<DataType, DataFusionError> {
         let state = self.state();
         let schema = DFSchema::try_from(columns.clone())?;
-        let planned = state.create_logical_expr(expression, &schema)?;
+        let planned = planned(&state, expression, &schema)?;
         let rows = LogicalPlan::EmptyRelation(EmptyRelation {
             produce_one_row: false,
             schema: Arc::new(schema),
@@ -65,6 +66,18 @@ impl Session {
             .written(column)
         })
     }
+}
+
+/// An expression over the columns, planned as in a query.
+pub(crate) fn planned(
+    state: &SessionState,
+    expression: &str,
+    columns: &DFSchema,
+) -> Result<Expr, DataFusionError> {
+    let dialect = state.config_options().sql_parser.dialect;
+    let mut parsed = state.sql_to_expr_with_alias(expression, &dialect)?;
+    prepare(&mut parsed.expr);
+    state.create_logical_expr_from_sql_expr(parsed, columns)
 }
 
 impl Plan {

@@ -24,6 +24,7 @@ mod exact_cast;
 mod explain;
 mod expression;
 mod files;
+mod functions;
 mod lineage;
 mod lint;
 mod locate;
@@ -46,7 +47,9 @@ pub(crate) use columns::plain;
 pub use error::{Error, Kind, Position};
 pub(crate) use error::{plain_io, system_error};
 pub(crate) use exact::{Inexact, exact};
+pub(crate) use expression::planned;
 pub(crate) use files::absolute;
+pub(crate) use functions::{expression_without_places, prepare};
 pub use lineage::{ColumnLineage, How, Influence, Input, Lineage, Role};
 pub(crate) use lint::listed;
 pub use lint::{Finding, Keys, Subject};
@@ -104,11 +107,11 @@ impl Engine {
     /// Fails when the spill directory cannot be made or written.
     pub fn new(settings: &Settings) -> Result<Engine, Error> {
         let runtime = runtime(settings)?;
-        let state = SessionStateBuilder::new()
+        let builder = SessionStateBuilder::new()
             .with_config(config(settings))
             .with_runtime_env(runtime)
-            .with_default_features()
-            .build();
+            .with_default_features();
+        let state = functions::state(builder)?;
         let mut narrow = state.clone();
         narrow
             .config_mut()

@@ -81,6 +81,13 @@ const SENTENCES: &[Sentence] = &[
         function: true,
     },
     Sentence {
+        pattern: r"(?s)^Function 'timezone' user-defined coercion failed with.* requires (.+?), but received (\w+).*$",
+        kind: Kind::Type,
+        says: |said| format!("`at time zone` takes {}, and gets {}", &said[1], &said[2]),
+        help: "write `timestamp '2024-09-01 06:30:00' at time zone 'Europe/Paris'`",
+        function: false,
+    },
+    Sentence {
         pattern: r"(?s)^Function '(\w+)' user-defined coercion failed with.*$",
         kind: Kind::Type,
         says: |said| format!("the arguments of `{}` have no type in common", &said[1]),

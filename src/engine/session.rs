@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::query::Answer;
 use super::text::Looks;
-use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, locate, sound};
+use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, functions, locate, prepare, sound};
 use crate::template::Relation;
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
@@ -129,7 +129,7 @@ impl Session {
     /// Makes the SELECT readable under a name. It is planned now, against the names registered so
     /// far, and merged into the plans of its readers.
     pub async fn register_view(&self, name: &Name, sql: &str) -> Result<(), Error> {
-        let logical = self.logical(sql).await?;
+        let logical = functions::without_places(self.logical(sql).await?)?;
         self.register_table(
             name,
             Arc::new(ViewTable::new(logical, Some(sql.to_owned()))),
@@ -287,10 +287,15 @@ pub(crate) fn reference(name: &Name) -> TableReference {
 
 pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
     chain::check(sql)?;
-    let statements = DFParserBuilder::new(sql)
+    let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .build()
         .and_then(|mut parser| parser.parse_statements())?;
+    for statement in &mut statements {
+        if let Statement::Statement(statement) = statement {
+            prepare(statement.as_mut());
+        }
+    }
     Ok(statements.into())
 }
 

@@ -1,0 +1,212 @@
+//! Where in the SQL text a number came from that fits its type no more.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Spans};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+
+use super::super::query::sql_type;
+use super::super::{Error, Kind, Position};
+use super::arithmetic::operator;
+
+/// An expression as its author knows it, and its place in the text.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) text: String,
+    position: Option<Position>,
+}
+
+impl Place {
+    pub(super) fn of(expr: &Expr) -> Place {
+        Place {
+            text: shown(expr),
+            position: position(expr),
+        }
+    }
+
+    pub(super) fn named(text: impl Into<String>) -> Place {
+        Place {
+            text: text.into(),
+            position: None,
+        }
+    }
+
+    pub(super) fn overflow(&self, data_type: &DataType) -> DataFusionError {
+        let message = format!("`{}` does not fit {}", self.text, sql_type(data_type));
+        let help = match data_type {
+            DataType::Int64 | DataType::UInt64 => {
+                "cast what goes into it to a wider type: `cast(… as decimal(38, 0))`"
+            }
+            data_type if data_type.is_integer() => {
+                "cast what goes into it to a wider type: `cast(… as bigint)`"
+            }
+            _ => "cast what goes into it to a type with fewer digits, or to `double`",
+        };
+        self.error(message, help)
+    }
+
+    pub(super) fn division_by_zero(&self) -> DataFusionError {
+        self.error(
+            "division by zero".to_owned(),
+            "write `nullif(…, 0)` around the divisor for NULL in such rows",
+        )
+    }
+
+    fn error(&self, message: String, help: &str) -> DataFusionError {
+        let error = Error::new(Kind::Execution, message);
+        DataFusionError::External(Box::new(error.at(self.position).help(help)))
+    }
+}
+
+/// The first of the columns in the text.
+fn position(expr: &Expr) -> Option<Position> {
+    let mut first: Option<Position> = None;
+    // The walk cannot fail: its step does not.
+    let _ = expr.apply(|part| {
+        let span = match part {
+            Expr::Column(column) => column.spans.first(),
+            _ => None,
+        };
+        if let Some(span) = span {
+            let (line, column) = (span.start.line, span.start.column);
+            let found = usize::try_from(line)
+                .ok()
+                .zip(usize::try_from(column).ok())
+                .map(|(line, column)| Position { line, column });
+            first = [first, found].into_iter().flatten().min();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    first
+}
+
+/// The expression without what the planner added: casts, aliases, the tables of its columns.
+fn shown(expr: &Expr) -> String {
+    const LONGEST: usize = 80;
+    let text = Shown {
+        qualified: is_ambiguous(expr),
+    }
+    .text(expr);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Whether columns of one name are of several tables.
+fn is_ambiguous(expr: &Expr) -> bool {
+    let columns = expr.column_refs();
+    let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    names.sort_unstable();
+    names.windows(2).any(|two| two[0] == two[1])
+}
+
+struct Shown {
+    /// Whether columns are written with their tables.
+    qualified: bool,
+}
+
+impl Shown {
+    fn text(&self, expr: &Expr) -> String {
+        match expr {
+            Expr::Column(column) | Expr::OuterReferenceColumn(_, column) => {
+                // So the planner names the column of a count.
+                let name = column.name.replace("count(Int64(1))", "count(*)");
+                match column.relation.as_ref().filter(|_| self.qualified) {
+                    Some(table) => format!("{}.{name}", table.table()),
+                    None => name,
+                }
+            }
+            Expr::Literal(value, _) => match value.try_as_str() {
+                Some(Some(text)) => format!("'{text}'"),
+                _ => value.to_string(),
+            },
+            Expr::Alias(alias) => self.text(&alias.expr),
+            Expr::Cast(cast) => self.text(&cast.expr),
+            Expr::TryCast(cast) => self.text(&cast.expr),
+            Expr::Negative(inner) => {
+                let inner = plain(inner);
+                let text = self.text(&inner);
+                match matches!(inner, Expr::BinaryExpr(_)) || text.starts_with('-') {
+                    true => format!("-({text})"),
+                    false => format!("-{text}"),
+                }
+            }
+            Expr::BinaryExpr(binary) => {
+                let left = self.side(&binary.left, binary.op, false);
+                let right = self.side(&binary.right, binary.op, true);
+                format!("{left} {} {right}", binary.op)
+            }
+            Expr::ScalarFunction(call) => match operator(call) {
+                Some(expr) => self.text(&expr),
+                None => format!("{}({})", call.name(), self.listed(&call.args)),
+            },
+            Expr::AggregateFunction(call) => {
+                let distinct = if call.params.distinct {
+                    "distinct "
+                } else {
+                    ""
+                };
+                let args = self.listed(&call.params.args);
+                format!("{}({distinct}{args})", call.func.name())
+            }
+            Expr::WindowFunction(call) => {
+                let args = self.listed(&call.params.args);
+                format!("{}({args}) over (…)", call.fun.name())
+            }
+            other => other.schema_name().to_string(),
+        }
+    }
+
+    fn listed(&self, args: &[Expr]) -> String {
+        let args = args.iter().map(|arg| self.text(arg));
+        args.collect::<Vec<_>>().join(", ")
+    }
+
+    /// One side of an operator, in parentheses where it needs them.
+    fn side(&self, side: &Expr, op: Operator, right: bool) -> String {
+        let side = plain(side);
+        let text = self.text(&side);
+        match side {
+            Expr::BinaryExpr(inner)
+                if inner.op.precedence() < op.precedence()
+                    || right && inner.op.precedence() == op.precedence() =>
+            {
+                format!("({text})")
+            }
+            _ => text,
+        }
+    }
+}
+
+/// An operator for the function that checks it.
+fn plain(expr: &Expr) -> Expr {
+    match expr {
+        Expr::ScalarFunction(call) => operator(call).unwrap_or_else(|| expr.clone()),
+        Expr::Cast(cast) => plain(&cast.expr),
+        _ => expr.clone(),
+    }
+}
+
+/// The plan of a text that is not the one in which errors are shown: its places would mislead.
+pub(crate) fn without_places(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let plan = plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| expr.transform_up(|part| Ok(without_place(part))))
+    });
+    Ok(plan?.data)
+}
+
+/// The expression of such a text.
+pub(crate) fn expression_without_places(expr: Expr) -> Result<Expr, DataFusionError> {
+    Ok(expr.transform_up(|part| Ok(without_place(part)))?.data)
+}
+
+fn without_place(part: Expr) -> Transformed<Expr> {
+    match part {
+        Expr::Column(mut column) if column.spans.first().is_some() => {
+            column.spans = Spans::new();
+            Transformed::yes(Expr::Column(column))
+        }
+        part => Transformed::no(part),
+    }
+}

@@ -1,0 +1,5 @@
+{{ config(materialized='table') }}
+select
+    id,
+    n + id as n
+from {{ ref('data') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select 9223372036854775807 + 1 as n

@@ -1,0 +1,3 @@
+{{ config(materialized='table') }}
+select sum(a) as n
+from (values (cast('99999999999999999999999999999999999999' as decimal(38, 0))), (cast(1 as decimal(38, 0)))) as t(a)

@@ -1,0 +1,28 @@
+{{ config(materialized='incremental', primary_key='id') }}
+select
+    id,
+    from_at,
+    to_at,
+    day,
+    to_at > '2024-01-01' as after_text,
+    to_at > date '2024-01-01' as after_date,
+    day < timestamp '9999-12-31 12:00:00' as before_timestamp,
+    to_at in ('9999-12-31 23:59:59', '2024-01-01') as listed,
+    to_at between '2024-01-01' and date '9999-12-31' as between_dates,
+    coalesce(cast(null as timestamp), day) as date_or_timestamp,
+    case when id = 1 then to_at else day end as either,
+    greatest(to_at, day) as later,
+    date_trunc('month', to_at) as month,
+    date_trunc('week', day) as week,
+    date_bin(interval '1 day', to_at) as bin,
+    date_bin(interval '3 months', day) as quarter,
+    day + time '10:00' as ten,
+    day - interval '1 day' as day_before,
+    extract(year from to_at) as year,
+    to_timestamp('9999-12-31T23:59:59') as of_text,
+    to_timestamp('31.12.9999', '%d.%m.%Y') as of_format,
+    to_timestamp(253402300799) as of_seconds,
+    timestamp '9999-12-31 23:59:59.999999' as literal,
+    cast('2024-01-01 00:00:00.123456789' as timestamp(9)) as nanoseconds,
+    now() < '9999-12-31' as now_is_before
+from {{ ref('valid') }}

@@ -1,0 +1,1 @@
+select id, at at time zone 'Europe/Pariss' as wall from {{ ref('events') }}
