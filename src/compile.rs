@@ -26,7 +26,7 @@ use crate::template::{
 
 mod compiled;
 
-pub use compiled::Compiled;
+pub use compiled::{Asked, Compiled};
 
 /// What compilation rests on, shared by all nodes of an invocation.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -35,6 +35,8 @@ pub struct Request {
     /// The command, for `flags.WHICH`.
     pub command: &'static str,
     pub full_refresh: bool,
+    /// Let tables go back to an earlier instant, or to earlier versions of their inputs.
+    pub allow_older: bool,
     /// Steps at a time, where the command line says it.
     pub threads: Option<usize>,
 }
@@ -83,6 +85,7 @@ pub fn load(root: &Path, files: Files, request: &Request) -> Result<Loaded, Vec<
     let Some(file) = file else {
         return Err(diagnostics);
     };
+    let by_clock = request.as_of.is_none() && file.as_of.is_none();
     let as_of = match as_of(request, &file) {
         Ok(as_of) => as_of,
         Err(diagnostic) => {
@@ -111,6 +114,7 @@ pub fn load(root: &Path, files: Files, request: &Request) -> Result<Loaded, Vec<
         schema: schema.map_or(DEFAULT_SCHEMA, |schema| &schema.value).into(),
         vars: Arc::new(vars),
         as_of,
+        by_clock,
         run_started_at: request.started_at,
         invocation_id: request.invocation_id.clone(),
         flags: Arc::new(flags(&project.file, request)),
@@ -220,7 +224,8 @@ fn as_of(request: &Request, file: &ProjectFile) -> Result<DateTime<Utc>, Diagnos
         return Ok(as_of);
     }
     let Some(written) = &file.as_of else {
-        return Ok(request.started_at);
+        // To the second, so that it can be written down: a run says how it is resumed.
+        return Ok(request.started_at.trunc_subsecs(0));
     };
     instant(&written.value).ok_or_else(|| {
         Diagnostic::error(

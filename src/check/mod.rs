@@ -74,6 +74,7 @@ impl Scope {
                 version: 0,
                 committed_at: None,
                 fingerprint: None,
+                older_code: None,
                 read_only: None,
             };
             (model.common.id.clone(), facts)

@@ -54,7 +54,7 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
     let name = Name::of(&source.relation);
     let registered = delta::register_source(session, &name, &table, &place.storage_options.0).await;
     let shape = match registered {
-        Ok(()) => session.shape(&name).await.map_err(delta::Error::from),
+        Ok(_) => session.shape(&name).await.map_err(delta::Error::from),
         Err(error) => Err(error),
     };
     match (shape, declared) {

@@ -321,6 +321,7 @@ impl<'a> Opened<'a> {
     pub fn options(&self) -> plan::Options {
         plan::Options {
             full_refresh: self.settings.request.full_refresh,
+            allow_older: self.settings.request.allow_older,
         }
     }
 
@@ -349,6 +350,7 @@ impl<'a> Opened<'a> {
             target: target.name.clone(),
             root: target.root.value.clone(),
             as_of: self.loaded.invocation.as_of,
+            by_clock: self.loaded.invocation.by_clock,
             started_at: self.settings.request.started_at,
             steps: 0,
             threads,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use serde_json::Value;
 
-use super::args::{Arguments, Command, IndirectSelection, SelectionArgs};
+use super::args::{Arguments, Command, IndirectSelection, RefreshArgs, SelectionArgs};
 use super::report::Repository;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::Request;
@@ -65,12 +65,12 @@ impl Settings {
             }
             None => None,
         };
-        let full_refresh = match &arguments.command {
-            Command::Run(flags) | Command::Seed(flags) => flags.refresh.full_refresh,
-            Command::Build(flags) => flags.refresh.full_refresh,
-            Command::Plan(flags) => flags.refresh.full_refresh,
-            Command::Compile(flags) => flags.refresh.full_refresh,
-            _ => false,
+        let refresh = match &arguments.command {
+            Command::Run(flags) | Command::Seed(flags) => flags.refresh,
+            Command::Build(flags) => flags.refresh,
+            Command::Plan(flags) => flags.refresh,
+            Command::Compile(flags) => flags.refresh,
+            _ => RefreshArgs::default(),
         };
         Ok(Settings {
             root,
@@ -83,7 +83,8 @@ impl Settings {
                 started_at: Utc::now(),
                 invocation_id: uuid::Uuid::new_v4().to_string().into(),
                 command: arguments.command.name(),
-                full_refresh,
+                full_refresh: refresh.full_refresh,
+                allow_older: refresh.allow_older,
                 threads: arguments.running.threads,
             },
             target_path: arguments.project.target_path.clone(),

@@ -1,5 +1,6 @@
 //! A compiled text, and the way from a place in it back to the steward's files.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,6 +21,19 @@ pub struct Compiled {
     pub otherwise: Span,
     /// What the template warned of.
     pub warnings: Vec<Diagnostic>,
+    /// What else than the template decides about the text.
+    pub asked: Asked,
+}
+
+/// What a template asked for that may differ from run to run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    pub vars: BTreeSet<String>,
+    pub env_vars: BTreeSet<String>,
+    /// Whether it read the instant of the run.
+    pub instant: bool,
+    /// Whether it called `is_incremental()`.
+    pub incremental: bool,
 }
 
 impl Compiled {
@@ -29,6 +43,12 @@ impl Compiled {
         trace: impl FnOnce(CameOut) -> Trace,
     ) -> Self {
         let sql: Arc<str> = rendered.text.into();
+        let asked = Asked {
+            vars: rendered.calls.vars,
+            env_vars: rendered.calls.env_vars,
+            instant: rendered.calls.as_of,
+            incremental: rendered.calls.incremental,
+        };
         let came_out = CameOut {
             text: sql.clone(),
             called: rendered.calls.macros,
@@ -40,6 +60,7 @@ impl Compiled {
             filter: None,
             otherwise,
             warnings: rendered.warnings,
+            asked,
         }
     }
 

@@ -10,11 +10,9 @@ use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::SessionContext;
-use deltalake::DeltaTable;
-use futures::TryStreamExt;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Error, Location};
+use super::Error;
 use crate::engine;
 
 /// How many offenders an error shows.
@@ -36,30 +34,20 @@ pub enum Holder {
 /// Whether the last commit says that the columns are the table's key: refx makes no commit without
 /// having proven it, and a change that keeps it needs no look at all rows. After a commit of another
 /// tool nothing is known.
-pub(super) async fn is_proven(
-    table: &DeltaTable,
-    key: &[String],
-    location: &Location,
-) -> Result<bool, Error> {
+pub(super) fn is_proven(last: Option<&Map<String, Value>>, key: &[String]) -> bool {
     if key.is_empty() {
-        return Ok(true);
+        return true;
     }
-    // The last entry is that of the table's version: a branch hides what came later.
-    let last: Vec<_> = table
-        .history(Some(1))
-        .try_collect()
-        .await
-        .map_err(|error| Error::from_delta(error, location))?;
-    let proven = last.first().and_then(|commit| commit.info.get(PROVEN_KEY));
-    let proven: Option<Vec<&str>> = proven
+    let proven: Option<Vec<&str>> = last
+        .and_then(|info| info.get(PROVEN_KEY))
         .and_then(Value::as_array)
         .map(|columns| columns.iter().filter_map(Value::as_str).collect());
     let mut key: Vec<&str> = key.iter().map(String::as_str).collect();
     key.sort_unstable();
-    Ok(proven.is_some_and(|mut proven| {
+    proven.is_some_and(|mut proven| {
         proven.sort_unstable();
         proven == key
-    }))
+    })
 }
 
 /// Refuses rows whose key has a NULL, and keys that two rows share.

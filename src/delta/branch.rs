@@ -195,11 +195,11 @@ impl Branch {
 fn version(path: &Path) -> Option<u64> {
     const DIGITS: usize = 20;
     let name = path.filename()?;
-    // Several versions in one file are of the last of them.
-    let name = match name.strip_suffix(".compacted.json") {
-        Some(_) => name.get(DIGITS + 1..)?,
-        None => name,
-    };
+    // Several versions in one file, as `from.to.compacted.json`, are of the last of them.
+    if let Some(versions) = name.strip_suffix(".compacted.json") {
+        let (_, last) = versions.split_once('.')?;
+        return (last.len() == DIGITS).then(|| last.parse().ok()).flatten();
+    }
     let (digits, rest) = name.split_at_checked(DIGITS)?;
     rest.starts_with('.').then(|| digits.parse().ok()).flatten()
 }
@@ -348,6 +348,24 @@ mod tests {
 
         branch.discard().await;
         assert!(below.head(&data).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn versions_that_others_put_together_are_hidden_as_well() {
+        let below = Arc::new(InMemory::new());
+        below.put(&entry(3), "three".into()).await.unwrap();
+        let branch = Branch::new(below.clone(), &Path::from("tables/t"), false);
+        branch.begin(Some(3));
+        for (from, to) in [(0, 3), (2, 5)] {
+            let name = format!("tables/t/_delta_log/{from:020}.{to:020}.compacted.json");
+            below
+                .put(&Path::from(name), "several".into())
+                .await
+                .unwrap();
+        }
+        let found = names(&branch, "tables/t/_delta_log").await;
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|name| !name.contains("5.compacted")));
     }
 
     #[tokio::test]

@@ -102,7 +102,14 @@ async fn tidy(candidate: &Candidate<'_>, version: u64) -> Result<(), Error> {
         return Ok(());
     };
     create_checkpoint(&table, None).await.map_err(told)?;
-    if config.enable_expired_log_cleanup() {
+    // A table can ask that the log before a version is kept whole.
+    let features = table.snapshot().map_err(told)?.protocol().writer_features();
+    let protected = features.is_some_and(|names| {
+        names
+            .iter()
+            .any(|name| name.as_ref() == "checkpointProtection")
+    });
+    if config.enable_expired_log_cleanup() && !protected {
         cleanup_metadata(&table, None).await.map_err(told)?;
     }
     Ok(())

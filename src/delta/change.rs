@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::memory_pool::MemoryLimit;
@@ -12,16 +12,19 @@ use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::kernel::transaction::CommitProperties;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::audit::{self, Holder};
 use super::branch::Branch;
 use super::candidate::{self, Audit, Candidate};
 use super::constraint;
 use super::inspect::{exists, load, scan, schema, signed, snapshot};
+use super::maintain::log::{self, Entry};
+use super::record::{self, Record};
 use super::schema::Fit;
 use super::{
-    Action, Commit, Counts, Error, Location, Merge, Write, evolve, features, merge, replace,
+    Action, Commit, Counts, Error, Location, Merge, Standpoint, Write, evolve, features, groups,
+    merge, replace,
 };
 use crate::engine::{Session, Staged};
 
@@ -31,6 +34,10 @@ pub(super) struct Begun {
     /// A handle on the branch, for a table that is made.
     handle: DeltaTable,
     pub(super) table: Option<DeltaTable>,
+    /// The last entry of its log.
+    last: Option<Entry>,
+    /// What its rows are computed from, where refx wrote them.
+    pub(super) record: Option<Record>,
 }
 
 impl Begun {
@@ -49,16 +56,34 @@ impl Begun {
             false => None,
         };
         let base = table.as_ref().and_then(DeltaTable::version);
-        if write.read_at.is_some() && write.read_at != base.map(signed) {
+        let stands = match write.stands_on {
+            Standpoint::Any => true,
+            Standpoint::NoTable => base.is_none(),
+            Standpoint::Version(version) => base.map(signed) == Some(version),
+        };
+        if !stands {
             return Err(Error::Conflict {
                 location: location.shown(),
             });
         }
         branch.begin(base);
+        let last = match &table {
+            // The last entry is that of the table's version: a branch hides what came later.
+            Some(table) => Some(log::last(table, location).await?),
+            None => None,
+        };
+        let record = match (&table, &last, &write.origin) {
+            (Some(table), Some(last), Some(origin)) => {
+                record::of_table(table, location, last, &origin.model).await?
+            }
+            _ => None,
+        };
         Ok(Begun {
             branch,
             handle,
             table,
+            last,
+            record,
         })
     }
 
@@ -73,20 +98,27 @@ impl Begun {
             .transpose()
     }
 
+    /// What the last commit of the table says.
+    pub(super) fn info(&self) -> Option<&Map<String, Value>> {
+        self.last.as_ref().map(|last| &last.info)
+    }
+
     /// What the write did where it was applied already and must not be twice: nothing. The table has
     /// to pass all the same, since others read it now.
+    ///
+    /// # Errors
+    /// [`Error::Ahead`], where the write would take the table back.
     pub(super) async fn repeated(
         &self,
         write: &Write,
         audit: &dyn Audit,
     ) -> Result<Option<Commit>, Error> {
-        let (Some(table), Some(transaction)) = (&self.table, &write.transaction) else {
+        let (Some(table), Some(record), Some(origin)) = (&self.table, &self.record, &write.origin)
+        else {
             return Ok(None);
         };
-        if !transaction.once {
-            return Ok(None);
-        }
-        let Some(applied) = transaction.applied(table, &write.location).await? else {
+        let Some(applied) = origin.repeats(table, &write.location, record).await? else {
+            origin.hold(record).await?;
             return Ok(None);
         };
         let candidate = Candidate {
@@ -115,6 +147,8 @@ pub(super) struct Change<'a> {
     pub(super) context: SessionContext,
     /// The version that the change stands on.
     pub(super) base: Option<u64>,
+    /// What the rows of that version are computed from, where refx wrote them.
+    pub(super) record: Option<Record>,
     /// Whether that version is known to keep the key.
     pub(super) proven: bool,
 }
@@ -144,6 +178,9 @@ impl Change<'_> {
             }
             _ => replace::partition_by(self)?,
         };
+        if matches!(self.write.action, Action::InsertOverwrite { .. }) {
+            no_binary(&self.fit.schema, &by)?;
+        }
         audit::check_partition_values(self.rows()?, &by).await?;
         let applied = self.apply(begun).await?;
         let candidate = Candidate {
@@ -178,8 +215,13 @@ impl Change<'_> {
             Action::Append { .. } => replace::append(self, table).await,
             Action::InsertOverwrite { .. } => replace::partitions(self, table).await,
             Action::Merge(merge) => merge::merge(self, table, merge).await,
-            Action::DeleteInsert { key } => {
+            // Of a group of one row each, only what differs is written.
+            Action::DeleteInsert { by, key: Some(key) } if key.is(by) => {
                 merge::merge(self, table, &Merge::on(key.clone())).await
+            }
+            Action::DeleteInsert { by, .. } => {
+                let by = groups::columns(self, &table, by)?;
+                groups::replace(self, table, &by).await
             }
         }
     }
@@ -264,17 +306,16 @@ impl Change<'_> {
         if !self.fit.key.is_empty() {
             info.insert(audit::PROVEN_KEY.to_owned(), json!(self.fit.key));
         }
-        let properties = CommitProperties::default()
+        let origin = self.write.origin.as_ref();
+        let record = origin.map(|origin| origin.record(self.record.as_ref()));
+        info.extend(record.iter().flat_map(Record::info));
+        let mark = record.and_then(|record| record.mark());
+        CommitProperties::default()
             .with_metadata(info)
             .with_max_retries(0)
             .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false));
-        match &self.write.transaction {
-            Some(transaction) => {
-                properties.with_application_transaction(transaction.at(self.next()))
-            }
-            None => properties,
-        }
+            .with_cleanup_expired_logs(Some(false))
+            .with_application_transactions(mark.into_iter().collect())
     }
 
     /// The version that the commit will have.
@@ -335,6 +376,25 @@ impl Change<'_> {
             ..Commit::default()
         };
         Applied { table, commit }
+    }
+}
+
+/// Refuses partitions of binary values to be replaced: deltalake reads other values than it wrote, and old
+/// rows would stay.
+fn no_binary(schema: &SchemaRef, by: &[String]) -> Result<(), Error> {
+    let is_binary = |name: &&String| {
+        let field = schema.field_with_name(name);
+        field.is_ok_and(|field| {
+            matches!(field.data_type(), DataType::Binary | DataType::LargeBinary)
+        })
+    };
+    match by.iter().find(is_binary) {
+        None => Ok(()),
+        Some(name) => Err(Error::schema(
+            name,
+            format!("the partitions of `{name}` cannot be replaced: its values are binary"),
+            format!("partition by a text: `encode({name}, 'hex')`"),
+        )),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong with a table.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::common::DataFusionError;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::{DeltaTableError, ObjectStoreError};
@@ -7,6 +8,7 @@ use deltalake::{DeltaTableError, ObjectStoreError};
 use super::Location;
 use super::audit::Holder;
 use super::damage::unanswered;
+use super::origin::Ahead;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine;
 
@@ -70,6 +72,19 @@ pub enum Error {
         setting: &'static str,
         message: String,
         help: Option<String>,
+    },
+    /// The table rests on something later than the run.
+    #[error("{}", ahead(.0))]
+    Ahead(Ahead),
+    /// Only the clock tells the run from one that was applied, and its rows would add up.
+    #[error(
+        "whether this run repeats the one as of {} is not clear: its inputs and its code are the same",
+        instant(table)
+    )]
+    Unclear {
+        table: DateTime<Utc>,
+        run: DateTime<Utc>,
+        version: i64,
     },
     /// More of the table would go than the model allows.
     #[error(
@@ -232,6 +247,24 @@ impl Error {
                 )
             }
             Error::Held { .. } => told(Code::TableHeld),
+            Error::Ahead(ahead) => {
+                let told = told(Code::TableAhead);
+                let told = told.note("nothing was written: older rows would replace newer ones");
+                told.help(way_on(&ahead))
+            }
+            Error::Unclear {
+                table,
+                run,
+                version,
+            } => told(Code::UnclearInterval)
+                .note(format!(
+                    "nothing was written: version {version} may have the same rows already"
+                ))
+                .help(format!(
+                    "to resume that run, `--as-of {}`; to add rows of a new interval, `--as-of {}`",
+                    seconds(&table),
+                    seconds(&run)
+                )),
             Error::HiddenKey { .. } => told(Code::DuplicateKey)
                 .help("widen the condition until it holds for every row that may come again"),
             Error::Rule { help, .. } => match help {
@@ -266,6 +299,64 @@ impl Error {
 /// What to do about rows that refx did not let in.
 const FOREIGN_ROWS: &str = "another tool wrote them, or the key is new: correct the table, or \
     rebuild it with `--full-refresh`; nothing was published";
+
+/// What a table is ahead of.
+fn ahead(ahead: &Ahead) -> String {
+    let at = |version: &Option<i64>| match version {
+        Some(version) => format!(" since version {version}"),
+        None => String::new(),
+    };
+    match ahead {
+        Ahead::Instant {
+            table,
+            run,
+            version,
+        } => format!(
+            "the table is as of {}{}, and the run is as of {}",
+            instant(table),
+            at(version),
+            instant(run)
+        ),
+        Ahead::Input {
+            input,
+            table,
+            run,
+            version,
+        } => format!(
+            "the table was computed from version {table} of `{input}`{}, and the run read version {run}",
+            at(version)
+        ),
+        Ahead::Files { input, version } => format!(
+            "a run that began later wrote the table{} from other files of `{input}`",
+            at(version)
+        ),
+    }
+}
+
+/// How to go on where a table is ahead.
+fn way_on(ahead: &Ahead) -> String {
+    let otherwise = "to let the table go back, `--allow-older`";
+    match ahead {
+        Ahead::Instant { table, .. } => format!(
+            "run it as of that instant or a later one (`--as-of {}`); {otherwise}, or `refx restore` \
+             to bring back an earlier version",
+            seconds(table)
+        ),
+        Ahead::Input { .. } | Ahead::Files { .. } => {
+            format!("run again: the run then reads what is there now; {otherwise}")
+        }
+    }
+}
+
+/// `2024-09-01 06:00:00 UTC`.
+fn instant(at: &DateTime<Utc>) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%S UTC")
+}
+
+/// As `--as-of` takes it.
+fn seconds(at: &DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
 
 impl Holder {
     fn row(self) -> &'static str {

@@ -12,7 +12,12 @@ use deltalake::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use serde_json::Value;
 
+use super::audit::{self, Holder, PROVEN_KEY};
+use super::change::context;
 use super::damage::unanswered;
+use super::maintain::log;
+use super::record::{self, Record};
+use super::schema::named;
 use super::{Error, Location, damage};
 use crate::engine::{self, Format, Name, Session, SourceTable, plain, sql_type};
 
@@ -31,6 +36,10 @@ pub struct TableFacts {
     pub committed_at: Option<i64>,
     /// What refx wrote into the last commit that it made: the run, the fingerprint, the inputs.
     pub commit_info: BTreeMap<String, Value>,
+    /// The columns that the last commit says are the key.
+    pub proven_key: Vec<String>,
+    /// What the rows are computed from, where refx made the last commit.
+    pub record: Option<Record>,
     /// Why refx cannot write the table, if it cannot.
     pub unwritable: Option<String>,
 }
@@ -68,9 +77,19 @@ pub async fn inspect(location: &Location) -> Result<Option<TableFacts>, Error> {
         .map_err(|error| Error::from_delta(error, location))?;
     let last = last.into_iter().next();
     let committed_at = last.as_ref().and_then(|info| info.timestamp);
-    let commit_info = last.map(|info| info.info.into_iter().collect());
+    let commit_info = last.map(|info| info.info);
+    let version = signed(snapshot.version());
+    let record = commit_info
+        .as_ref()
+        .map(|info| info.clone().into_iter().collect());
+    let record = record.and_then(|info| Record::of(version, &info));
+    let commit_info: BTreeMap<String, Value> =
+        commit_info.unwrap_or_default().into_iter().collect();
+    let proven = commit_info.get(PROVEN_KEY).and_then(Value::as_array);
+    let proven_key = proven.into_iter().flatten().filter_map(Value::as_str);
+    let proven_key = proven_key.map(str::to_owned).collect();
     Ok(Some(TableFacts {
-        version: signed(snapshot.version()),
+        version,
         columns: columns(&schema(snapshot)),
         partition_by: snapshot.metadata().partition_columns().to_vec(),
         rows,
@@ -83,9 +102,58 @@ pub async fn inspect(location: &Location) -> Result<Option<TableFacts>, Error> {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         committed_at,
-        commit_info: commit_info.unwrap_or_default(),
+        commit_info,
+        proven_key,
+        record,
         unwritable: unwritable(snapshot),
     }))
+}
+
+/// Looks at all rows of a table whose last commit does not say that they keep the key: another tool
+/// wrote it, or the key is new. Columns that the table lacks are not looked for.
+///
+/// # Errors
+/// [`Error::NullKey`] and [`Error::DuplicateKey`].
+pub async fn check_key(
+    session: &Session,
+    location: &Location,
+    version: i64,
+    key: &[String],
+) -> Result<(), Error> {
+    let Some(table) = open(location, Some(version)).await? else {
+        return Ok(());
+    };
+    let schema = schema(snapshot(&table, location)?);
+    let columns = key.iter().map(|column| named(&schema, column));
+    let Some(columns) = columns.collect::<Option<Vec<_>>>() else {
+        return Ok(());
+    };
+    let columns: Vec<String> = columns.iter().map(|field| field.name().clone()).collect();
+    let rows = scan(session, &table, location)?;
+    // A hash table of all keys may not fit; a sort spills.
+    audit::check_key(&context(session, true), rows, &columns, Holder::Table).await
+}
+
+/// Whether there is a Delta table, whatever state it is in.
+pub async fn is_table(location: &Location) -> Result<bool, Error> {
+    if !exists(location) {
+        return Ok(false);
+    }
+    let found = location.handle()?.verify_deltatable_existence().await;
+    found.map_err(|error| Error::from_delta(error, location))
+}
+
+/// What the rows of a table are computed from, at a version whose last commit may be another tool's.
+pub async fn record(
+    location: &Location,
+    version: i64,
+    model: &str,
+) -> Result<Option<Record>, Error> {
+    let Some(table) = open(location, Some(version)).await? else {
+        return Ok(None);
+    };
+    let last = log::last(&table, location).await?;
+    record::of_table(&table, location, &last, model).await
 }
 
 /// The table for queries of the session, pinned to a version (the latest when absent), its strings
@@ -102,15 +170,16 @@ pub async fn provider(
     scan(session, &table, location)
 }
 
-/// Registers a source of any format: Delta tables here, files by the engine.
+/// Registers a source of any format: Delta tables here, files by the engine. Gives a digest of the list of
+/// files, where it is one.
 pub async fn register_source(
     session: &Session,
     name: &Name,
     source: &SourceTable,
     options: &BTreeMap<String, String>,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     if session.source_format(source).await? != Format::Delta {
-        return Ok(session.register_source(name, source).await?);
+        return Ok(Some(session.register_source(name, source).await?));
     }
     let [root] = source.locations.as_slice() else {
         return Err(Error::Io {
@@ -123,7 +192,8 @@ pub async fn register_source(
     };
     let location = Location::new(root, options.clone())?;
     let table = provider(session, &location, source.version).await?;
-    Ok(session.register_table(name, table)?)
+    session.register_table(name, table)?;
+    Ok(None)
 }
 
 /// The loaded table, or `None` where there is none.

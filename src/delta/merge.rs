@@ -238,6 +238,25 @@ async fn resolved(
     run.end(change, table, rows)
 }
 
+/// MERGE of groups that are deleted and rows that are inserted, each of which says what it is.
+pub(super) async fn replaced(
+    change: &Change<'_>,
+    table: DeltaTable,
+    changes: DataFrame,
+    matches: Expr,
+    rows: Counts,
+) -> Result<Applied, Error> {
+    let run = Run::begin(change, &table)?;
+    let mut builder = matching(change, table, changes, matches);
+    builder = builder
+        .when_matched_delete(|delete| delete.predicate(is(Kind::Drop)))
+        .map_err(|error| change.told(error))?;
+    builder = insert(change, builder, Some(is(Kind::Insert)))?;
+    let (table, metrics) = builder.await.map_err(|error| change.told(error))?;
+    hold(change, &rows, &metrics)?;
+    run.end(change, table, rows)
+}
+
 /// What MERGE did is what was found before, or it is not published.
 fn hold(change: &Change<'_>, found: &Counts, done: &MergeMetrics) -> Result<(), Error> {
     let done = [
@@ -298,7 +317,20 @@ fn begin(
         .map(|column| target(column).eq(searched(change, column)))
         .reduce(Expr::and)
         .unwrap_or_else(|| lit(false));
-    let matches = conditions.into_iter().fold(matches, Expr::and);
+    matching(
+        change,
+        table,
+        rows,
+        conditions.into_iter().fold(matches, Expr::and),
+    )
+}
+
+fn matching(
+    change: &Change<'_>,
+    table: DeltaTable,
+    rows: DataFrame,
+    matches: Expr,
+) -> MergeBuilder {
     table
         .merge(rows, matches)
         .with_source_alias(SOURCE)
@@ -359,6 +391,6 @@ fn to(name: &str) -> Column {
     Column::new(Some(TableReference::bare(TARGET)), name)
 }
 
-fn is(kind: Kind) -> Expr {
+pub(super) fn is(kind: Kind) -> Expr {
     source(CHANGE).eq(lit(kind.word()))
 }

@@ -27,18 +27,20 @@ mod damage;
 mod error;
 mod evolve;
 mod features;
+mod groups;
 mod inspect;
 mod location;
 pub mod maintain;
 mod merge;
+mod origin;
 mod place;
 mod prune;
+mod record;
 mod replace;
 mod rules;
 mod schema;
 mod settings;
 mod sides;
-mod transaction;
 mod write;
 
 pub use arrive::OwnColumn;
@@ -47,13 +49,16 @@ pub use constraint::{Constraint, Rule};
 pub use damage::damaged;
 pub use error::Error;
 pub use evolve::SchemaChange;
-pub use inspect::{Column, TableFacts, inspect, provider, register_source};
+pub use inspect::{
+    Column, TableFacts, check_key, inspect, is_table, provider, record, register_source,
+};
 pub use location::Location;
 pub use merge::{Merge, UpdateColumns};
+pub use origin::{Ahead, Input, Origin};
+pub use record::Record;
 pub use schema::{landed, would_change};
 pub use settings::rules;
-pub use transaction::Transaction;
-pub use write::{Action, Commit, Counts, PrimaryKey, Write, foresee, write};
+pub use write::{Action, Commit, Counts, PrimaryKey, Standpoint, Write, foresee, write};
 
 #[cfg(test)]
 mod tests;

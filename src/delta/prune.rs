@@ -3,6 +3,7 @@
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::{Column, DataFusionError, JoinType, ScalarValue};
+use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Expr, lit};
 use deltalake::DeltaTable;
@@ -123,30 +124,43 @@ pub(super) async fn range(
         if names.is_empty() {
             continue;
         }
-        let column = |name: &String| match of_table {
-            true => target(name),
-            false => Expr::Column(Column::new_unqualified(name)),
-        };
-        let rows = match of_table {
-            true => pairs(change, table)?,
-            false => change.rows()?,
-        };
-        let bounds = names.iter().enumerate().flat_map(|(index, name)| {
-            [
-                min(column(name)).alias(format!("least_{index}")),
-                max(column(name)).alias(format!("greatest_{index}")),
-                count(column(name)).alias(format!("values_{index}")),
-            ]
+        ranges.extend(match of_table {
+            true => bounds(pairs(change, table)?, &names, target).await?,
+            false => bounded(change.rows()?, &names).await?,
         });
-        let bounds = bounds.chain([count(lit(1_i64)).alias("rows")]).collect();
-        let run = async {
-            let found = rows.aggregate(Vec::new(), bounds)?.collect().await?;
-            let ranges = names.iter().enumerate();
-            let ranges = ranges.map(|(index, name)| between(name, &found, index, names.len()));
-            ranges.collect::<Result<Vec<_>, DataFusionError>>()
-        };
-        ranges.extend(run.await.map_err(engine::Error::from)?);
     }
+    Ok(ranges.into_iter().reduce(Expr::and))
+}
+
+/// The range of the table's columns in which the rows have values.
+pub(super) async fn bounded(rows: DataFrame, names: &[String]) -> Result<Option<Expr>, Error> {
+    let column = |name: &str| Expr::Column(Column::new_unqualified(name));
+    match names {
+        [] => Ok(None),
+        names => bounds(rows, names, column).await,
+    }
+}
+
+async fn bounds(
+    rows: DataFrame,
+    names: &[String],
+    column: impl Fn(&str) -> Expr,
+) -> Result<Option<Expr>, Error> {
+    let bounds = names.iter().enumerate().flat_map(|(index, name)| {
+        [
+            min(column(name)).alias(format!("least_{index}")),
+            max(column(name)).alias(format!("greatest_{index}")),
+            count(column(name)).alias(format!("values_{index}")),
+        ]
+    });
+    let bounds = bounds.chain([count(lit(1_i64)).alias("rows")]).collect();
+    let run = async {
+        let found = rows.aggregate(Vec::new(), bounds)?.collect().await?;
+        let ranges = names.iter().enumerate();
+        let ranges = ranges.map(|(index, name)| between(name, &found, index, names.len()));
+        ranges.collect::<Result<Vec<_>, DataFusionError>>()
+    };
+    let ranges = run.await.map_err(engine::Error::from)?;
     Ok(ranges.into_iter().flatten().reduce(Expr::and))
 }
 
@@ -178,10 +192,7 @@ fn between(
 }
 
 /// The new rows beside the rows of their keys.
-fn pairs(
-    change: &Change<'_>,
-    table: &DeltaTable,
-) -> Result<datafusion::dataframe::DataFrame, Error> {
+fn pairs(change: &Change<'_>, table: &DeltaTable) -> Result<DataFrame, Error> {
     let keys: Vec<Column> = change.fit.key.iter().map(Column::new_unqualified).collect();
     let present = change.present(table)?;
     join(change.rows()?, present, JoinType::Inner, &keys)

@@ -5,6 +5,7 @@ use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{Expr, LogicalPlan, in_list, lit};
 use deltalake::DeltaTable;
+use deltalake::kernel::EagerSnapshot;
 use deltalake::kernel::transaction::PROTOCOL;
 use deltalake::operations::write::{SchemaMode, WriteBuilder};
 use deltalake::protocol::SaveMode;
@@ -65,14 +66,42 @@ pub(super) async fn overwrite(change: &Change<'_>, table: DeltaTable) -> Result<
         .check_append_only(present)
         .map_err(|error| change.told(error.into()))?;
     let before = files(&table, change.location())?;
+    let promised = promises(present);
     let writer = WriteBuilder::new(table.log_store(), Some(present.clone()));
-    let table = builder(change, writer)?
+    let mut writer = builder(change, writer)?
         .with_save_mode(SaveMode::Overwrite)
-        .with_schema_mode(SchemaMode::Overwrite)
-        .with_partition_columns(partition_by)
-        .await
-        .map_err(|error| change.told(error))?;
+        .with_partition_columns(partition_by);
+    match (promised, same_shape) {
+        (None, _) => writer = writer.with_schema_mode(SchemaMode::Overwrite),
+        // The table keeps its columns with all that is said of them.
+        (Some(_), true) => {}
+        (Some((column, promise)), false) => {
+            return Err(Error::Refused {
+                what: format!(
+                    "the column `{column}` has {promise} that another tool set, and a rebuild with other columns \
+                     would drop it"
+                ),
+                help: "take it away with that tool, or give the model another `alias`".to_owned(),
+            });
+        }
+    }
+    let table = writer.await.map_err(|error| change.told(error))?;
     change.committed(&before, table, rows)
+}
+
+/// A column of which another tool promised something in the table's schema, and what.
+fn promises(table: &EagerSnapshot) -> Option<(String, &'static str)> {
+    const KEYS: [(&str, &str); 2] = [
+        ("delta.invariants", "an invariant"),
+        ("delta.generationExpression", "a generation expression"),
+    ];
+    let schema = table.schema();
+    let mut fields = schema.fields();
+    fields.find_map(|field| {
+        let metadata = field.metadata();
+        let found = KEYS.iter().find(|(key, _)| metadata.contains_key(*key));
+        found.map(|(_, promise)| (field.name().to_owned(), *promise))
+    })
 }
 
 pub(super) async fn append(change: &Change<'_>, table: DeltaTable) -> Result<Applied, Error> {

@@ -1,15 +1,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::engine::{Engine, Name, Session, Settings};
 use crate::project::config::OnSchemaChange;
 
+mod ahead;
 mod arriving;
 mod damage;
 mod evolving;
+mod foreign;
 mod merging;
 mod missing;
 mod properties;
@@ -27,6 +30,30 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.root);
     }
+}
+
+/// What rows of a model are computed from that somebody asked for, as of a date.
+fn origin(as_of: &str, adds_up: bool) -> Origin {
+    Origin {
+        model: "model.shop.visits".into(),
+        fingerprint: "code".into(),
+        as_of: instant(as_of),
+        by_clock: false,
+        inputs: BTreeMap::new(),
+        files: BTreeMap::new(),
+        code: "code".into(),
+        variables: "none".into(),
+        query: None,
+        reads_instant: false,
+        reads_itself: false,
+        keeps_rows: false,
+        adds_up,
+        allow_older: false,
+    }
+}
+
+fn instant(date: &str) -> DateTime<Utc> {
+    format!("{date}T00:00:00Z").parse().unwrap()
 }
 
 impl Place {
@@ -115,6 +142,13 @@ fn tell(line: &str) {
 }
 
 /// `(1, 'a')` and the like as a SELECT of `id` and `v`.
+fn delete_insert(key: PrimaryKey) -> Action {
+    Action::DeleteInsert {
+        by: key.clone(),
+        key: Some(key),
+    }
+}
+
 fn pairs(rows: &str) -> String {
     format!("select column1 as id, column2 as v from (values {rows})")
 }
@@ -150,7 +184,7 @@ async fn equal_rows_commit_nothing() {
             key: Some(key(&["id"])),
         },
         Action::Overwrite { key: None },
-        Action::DeleteInsert { key: key(&["id"]) },
+        delete_insert(key(&["id"])),
     ]
     .into_iter()
     .enumerate()
@@ -188,7 +222,7 @@ async fn duplicate_and_null_keys_are_refused_on_every_path() {
         |key| Action::Merge(Merge::on(key)),
         |key| Action::Overwrite { key: Some(key) },
         |key| Action::Append { key: Some(key) },
-        |key| Action::DeleteInsert { key },
+        delete_insert,
         |key| Action::InsertOverwrite { key: Some(key) },
     ];
     let sql = |rows: &str| {

@@ -13,8 +13,10 @@ use super::change::{Begun, Change, context, prefers_sorting};
 use super::constraint::Constraint;
 use super::evolve::{self, SchemaChange};
 use super::inspect::{open, schema, snapshot, unwritable};
+use super::maintain::log;
+use super::origin::Origin;
+use super::record;
 use super::schema::{Fit, Policy, same_columns};
-use super::transaction::Transaction;
 use super::{Error, Location, Merge, merge};
 use crate::engine::{Kind, Plan, Session};
 use crate::project::config::{OnDuplicateKey, OnSchemaChange};
@@ -22,7 +24,7 @@ use crate::project::config::{OnDuplicateKey, OnSchemaChange};
 /// How often a change is computed again because of other writers.
 const ATTEMPTS: usize = 5;
 
-/// The columns that identify a row; at least one.
+/// The columns that identify a row, or a group of rows; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrimaryKey(Vec<String>);
 
@@ -36,6 +38,15 @@ impl PrimaryKey {
     pub fn columns(&self) -> &[String] {
         &self.0
     }
+
+    /// Whether both are of the same columns.
+    pub(super) fn is(&self, other: &PrimaryKey) -> bool {
+        let within = |one: &PrimaryKey, all: &PrimaryKey| {
+            let mut columns = one.0.iter();
+            columns.all(|column| all.0.iter().any(|known| known.eq_ignore_ascii_case(column)))
+        };
+        within(self, other) && within(other, self)
+    }
 }
 
 /// What a write does with the rows that are there. Each makes the table if there is none.
@@ -48,8 +59,12 @@ pub enum Action {
     Merge(Merge),
     /// All rows are inserted; a key that is there already is an error.
     Append { key: Option<PrimaryKey> },
-    /// Rows of a known key are replaced as a whole, the others inserted.
-    DeleteInsert { key: PrimaryKey },
+    /// The rows of the table that have the values of a new row in some columns are deleted, and all new
+    /// rows inserted.
+    DeleteInsert {
+        by: PrimaryKey,
+        key: Option<PrimaryKey>,
+    },
     /// The partitions that occur in the query's rows are replaced as a whole.
     InsertOverwrite { key: Option<PrimaryKey> },
 }
@@ -59,8 +74,9 @@ impl Action {
         match self {
             Action::Overwrite { key }
             | Action::Append { key }
-            | Action::InsertOverwrite { key } => key.as_ref(),
-            Action::Merge(Merge { key, .. }) | Action::DeleteInsert { key } => Some(key),
+            | Action::InsertOverwrite { key }
+            | Action::DeleteInsert { key, .. } => key.as_ref(),
+            Action::Merge(Merge { key, .. }) => Some(key),
         }
     }
 }
@@ -82,14 +98,14 @@ pub struct Write {
     pub defaults: BTreeMap<String, String>,
     /// What every row of the table has to fulfil.
     pub constraints: Vec<Constraint>,
-    /// Rides in the commit: run id, model, fingerprint, inputs.
+    /// Rides in the commit: the run.
     pub commit_info: BTreeMap<String, Value>,
-    pub transaction: Option<Transaction>,
+    /// What the rows are computed from. It rides in the commit, and is compared with that of the commit before.
+    pub origin: Option<Origin>,
     /// The merge whose `delete_when` says which rows do not come into a table that is replaced.
     pub admission: Option<Merge>,
-    /// The version of the table that the query itself reads, where it reads the table that it is for.
-    /// On any other version its rows are of no use.
-    pub read_at: Option<i64>,
+    /// The state of the table that the rows were computed from. On any other their write is of no use.
+    pub stands_on: Standpoint,
 }
 
 impl Write {
@@ -109,11 +125,22 @@ impl Write {
             defaults: BTreeMap::new(),
             constraints: Vec::new(),
             commit_info: BTreeMap::new(),
-            transaction: None,
+            origin: None,
             admission: None,
-            read_at: None,
+            stands_on: Standpoint::Any,
         }
     }
+}
+
+/// The state of a table that rows for it were computed from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standpoint {
+    /// Nothing was read of the table: the rows are good on every version.
+    #[default]
+    Any,
+    /// The rows rest on that there was no table.
+    NoTable,
+    Version(i64),
 }
 
 /// What a write did.
@@ -187,6 +214,7 @@ pub async fn write(
         write,
         context: context(session, sorts),
         base: None,
+        record: None,
         proven: false,
         staged: {
             let context = context(session, sorts);
@@ -198,8 +226,9 @@ pub async fn write(
     };
     for attempt in 1.. {
         change.base = begun.version();
+        change.record = begun.record.clone();
         change.proven = match &begun.table {
-            Some(table) => audit::is_proven(table, &change.fit.key, &write.location).await?,
+            Some(_) => audit::is_proven(begun.info(), &change.fit.key),
             None => true,
         };
         let columns = begun.columns(write)?;
@@ -209,7 +238,8 @@ pub async fn write(
         }
         match done {
             // Rows that were computed from the table itself are of no use on another version.
-            Err(Error::Conflict { .. }) if attempt < ATTEMPTS && write.read_at.is_none() => {}
+            Err(Error::Conflict { .. })
+                if attempt < ATTEMPTS && write.stands_on == Standpoint::Any => {}
             // A hash join cannot spill; one that sorts can.
             Err(Error::Engine(error)) if error.kind == Kind::Resources && !sorts => {
                 sorts = true;
@@ -310,6 +340,13 @@ pub async fn foresee(plan: &Plan, write: &Write) -> Result<Vec<SchemaChange>, Er
     let Some(table) = open(&write.location, None).await? else {
         return Ok(Vec::new());
     };
+    if let Some(origin) = &write.origin {
+        let last = log::last(&table, &write.location).await?;
+        let record = record::of_table(&table, &write.location, &last, &origin.model).await?;
+        if let Some(record) = record {
+            origin.hold(&record).await?;
+        }
+    }
     let plan = shaped(plan, write)?;
     let fit = fit(Some(&table), &plan, write)?;
     Ok(match write.action {

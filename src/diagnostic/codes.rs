@@ -352,16 +352,43 @@ codes! {
     /// refx build --select users --full-refresh
     /// ```
     SchemaMismatch = "schema-mismatch",
-    /// An interval that was applied to a table before, by a model that would add the same rows again: it
-    /// appends, or adds up. Nothing was done. Take the earlier version back first if it has to be redone.
+    /// The same rows were added to the table before, by a model that would add them again: it appends, or adds
+    /// up. Nothing was done. Two runs add the same rows where both are for one `--as-of`, or where neither names
+    /// an instant and the inputs, the code and its variables are the same. To add the rows again, take the
+    /// earlier version back first, or name another interval.
     ///
     /// ```sh
     /// refx restore daily_plays --to 12
     /// refx build --select daily_plays --as-of 2024-08-31
     /// ```
     AlreadyApplied = "already-applied",
-    /// The code of an incremental model is no longer the one that wrote its table. Rows that the run does not
-    /// touch keep what the old code gave, until the table is built anew.
+    /// Without `--as-of` the clock gives the instant, and this run differs from one that was applied in nothing
+    /// else: the inputs, the code and its variables are the same, and the model adds rows that depend on the
+    /// instant. It may be the same run, started again, or the next interval. Say which.
+    ///
+    /// ```sh
+    /// refx run --select daily_plays --as-of 2024-08-31T06:00:00Z   # the instant that the message names: resumes
+    /// refx run --select daily_plays --as-of 2024-09-01             # adds the rows of another interval
+    /// ```
+    UnclearInterval = "unclear-interval",
+    /// The table rests on something later than the run: it was computed for a later instant, or from later
+    /// versions of its inputs. Older rows would replace newer ones, so nothing was written. The comparison is
+    /// with the last commit, at the moment of the next one; `--full-refresh` is compared too.
+    ///
+    /// ```sh
+    /// refx build --select user_360 --as-of 2024-09-01                  # as of the table's instant or later
+    /// refx build --select user_360 --as-of 2024-07-15 --allow-older    # lets the table go back
+    /// ```
+    TableAhead = "table-ahead",
+    /// A model that was a table is now a view or ephemeral. refx reads its query, and the table of before stays
+    /// where it was: other tools that read it see old rows. Remove it where nobody needs it.
+    ///
+    /// ```sh
+    /// rm -r warehouse/daily_plays
+    /// ```
+    TableLeft = "table-left",
+    /// The code of an incremental model is no longer the one that wrote all of its table. Rows that no run
+    /// touched since keep what the old code gave, until the table is built anew.
     ///
     /// ```sh
     /// refx build --select daily_plays --full-refresh

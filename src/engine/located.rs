@@ -37,6 +37,7 @@ mod tests {
             invocation_id: "test".into(),
             command: "check",
             full_refresh: false,
+            allow_older: false,
             threads: None,
         };
         let (files, _) = project::read(root);
@@ -48,6 +49,7 @@ mod tests {
             facts: Arc::default(),
             options: Options {
                 full_refresh: false,
+                allow_older: false,
             },
             selected: Arc::default(),
         };

@@ -79,6 +79,21 @@ impl Plan {
         found
     }
 
+    /// The query as the optimizer leaves it, its constants evaluated: equal texts give equal rows of the
+    /// same tables.
+    pub fn optimized_text(&self) -> Result<String, Error> {
+        let optimized = self.state.optimize(&self.logical)?;
+        let mut text = optimized.display_indent_schema().to_string();
+        // The display of a plan leaves out all but the first rows of `VALUES`.
+        optimized.apply_with_subqueries(|node| {
+            if let LogicalPlan::Values(values) = node {
+                text.push_str(&format!("{:?}", values.values));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(text)
+    }
+
     /// The columns that the query needs of a table that it reads, in the table's order.
     pub fn columns_read(&self, name: &Name) -> Result<Vec<String>, Error> {
         let wanted = super::session::reference(name);

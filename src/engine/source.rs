@@ -15,6 +15,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::object_store::{ObjectMeta, ObjectStore};
 use futures::{StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
 
 use super::columns::{
     conversions, converted, declare, folder_value, hive_partitions, infer, named_in_order,
@@ -89,8 +90,12 @@ impl SourceTable {
 
 impl Session {
     /// Makes the files readable under the name. Their schemas are read now, their rows when a query
-    /// runs.
-    pub async fn register_source(&self, name: &Name, source: &SourceTable) -> Result<(), Error> {
+    /// runs. Gives a digest of the list of files, which changes when one is added or replaced.
+    pub async fn register_source(
+        &self,
+        name: &Name,
+        source: &SourceTable,
+    ) -> Result<String, Error> {
         let format = self.source_format(source).await?;
         if format == Format::Delta {
             return Err(Error::new(
@@ -110,7 +115,9 @@ impl Session {
             Format::Csv | Format::Json => self.text_table(source, format, &mut found).await?,
             Format::Parquet | Format::Delta => self.parquet_table(source, &mut found).await?,
         };
-        self.register_table(name, table)
+        let files = digest(&found.listed);
+        self.register_table(name, table)?;
+        Ok(files)
     }
 
     async fn text_table(
@@ -259,6 +266,34 @@ impl Found {
         });
         columns.collect()
     }
+}
+
+/// Paths, sizes and times of files, as one short text.
+fn digest(files: &[Listed]) -> String {
+    let mut lines: Vec<String> = files
+        .iter()
+        .map(|file| {
+            let meta = &file.meta;
+            let time = meta.last_modified.timestamp_micros();
+            // What a local file system has for a tag changes when a file is only copied.
+            let tag = match file.url.scheme() {
+                "file" => None,
+                _ => meta.e_tag.as_deref(),
+            };
+            format!(
+                "{} {} {time} {}",
+                meta.location,
+                meta.size,
+                tag.unwrap_or_default()
+            )
+        })
+        .collect();
+    lines.sort_unstable();
+    let digest = Sha256::digest(lines.join("\n"));
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A text file that was read as one column by mistake.

@@ -102,6 +102,12 @@ impl Builder<'_> {
         let parsed = self.parse_pass(file, &general, &mut diagnostics);
         let merged = layers.with_calls(general, &parsed.calls.config);
         let mut config: ModelConfig = merged.decode(self.unknown_keys(), &mut diagnostics);
+        let by = merged.unique_key();
+        if let (Some(_), true) = (&by, deletes_and_inserts(&config)) {
+            // As in dbt, the rows of a `unique_key` are replaced as a group; what identifies a row is
+            // `primary_key`.
+            config.primary_key = merged.primary_key();
+        }
         let enabled = config.enabled.unwrap_or(true);
         if parsed.blank && enabled && diagnostics.iter().all(|known| !known.is_error()) {
             diagnostics.push(empty_model(name, &file.path));
@@ -125,8 +131,16 @@ impl Builder<'_> {
         constraints::check(&constraints, &common.columns, &mut diagnostics);
         let primary_key =
             primary_key.or_else(|| constraints::primary_key(&constraints, &common.columns));
-        let materialization =
-            self.materialization(&config, primary_key.as_deref(), &mut diagnostics, &common);
+        let delete_by = match (by, deletes_and_inserts(&config)) {
+            (Some(by), true) => by.value.0,
+            (None, true) => primary_key.clone().unwrap_or_default(),
+            (_, false) => Vec::new(),
+        };
+        let key = match deletes_and_inserts(&config) {
+            true => Some(delete_by.as_slice()),
+            false => primary_key.as_deref(),
+        };
+        let materialization = self.materialization(&config, key, &mut diagnostics, &common);
         let key = primary_key.as_deref().unwrap_or_default();
         merging::settle(
             &mut config,
@@ -154,6 +168,7 @@ impl Builder<'_> {
         let model = Model {
             materialization,
             primary_key: primary_key.unwrap_or_default(),
+            delete_by,
             access: match config.access {
                 Some(config::Access::Private) => Access::Private,
                 Some(config::Access::Public) => Access::Public,
@@ -436,6 +451,12 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+fn deletes_and_inserts(config: &ModelConfig) -> bool {
+    let strategy = config.incremental_strategy.as_ref();
+    config.materialized == Some(Materialized::Incremental)
+        && strategy.is_some_and(|strategy| strategy.value == IncrementalStrategy::DeleteInsert)
 }
 
 fn latest_version(properties: &ModelProperties) -> Option<String> {

@@ -18,6 +18,8 @@ pub struct Invocation {
     pub schema: Arc<str>,
     pub vars: Arc<Vars>,
     pub as_of: DateTime<Utc>,
+    /// The clock gave the instant: neither the command line nor the project file does.
+    pub by_clock: bool,
     pub run_started_at: DateTime<Utc>,
     pub invocation_id: Arc<str>,
     pub flags: Arc<Value>,

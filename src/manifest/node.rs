@@ -196,6 +196,9 @@ pub struct Model {
     pub materialization: Materialization,
     /// Empty where none is set.
     pub primary_key: Vec<String>,
+    /// The columns by whose values `delete+insert` replaces rows; they need not be a key. Empty for all
+    /// other strategies.
+    pub delete_by: Vec<String>,
     pub access: Access,
     pub version: Option<String>,
     pub latest_version: Option<String>,

@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Diagnostic, Severity, Span};
-use crate::project::ModelProperties;
 use crate::project::layers::{self, Layer, Origin, Setting};
-use crate::project::yaml::{self, Node as Yaml, Value};
+use crate::project::yaml::{self, Many, Node as Yaml, Value};
+use crate::project::{ModelProperties, Spanned};
 
 /// The layers of one node, the later ones win.
 #[derive(Debug, Default)]
@@ -102,17 +102,32 @@ impl Layers {
 
     /// One setting of each name, by dbt's rules.
     pub(super) fn merge(&self) -> Settings {
-        Settings(layers::merge(&self.layers))
+        let last = |name: &str| {
+            let settings = self.layers.iter().flat_map(|layer| &layer.settings);
+            let mut settings = settings.rev();
+            let found = settings.find(|(key, _)| key.as_str() == Some(name));
+            found.map(|(_, value)| value.clone())
+        };
+        Settings {
+            merged: layers::merge(&self.layers),
+            unique_key: last("unique_key"),
+            primary_key: last("primary_key"),
+        }
     }
 }
 
 /// The merged settings of a node, each with the place of the layer that wrote it.
 #[derive(Debug)]
-pub(super) struct Settings(BTreeMap<String, Setting>);
+pub(super) struct Settings {
+    merged: BTreeMap<String, Setting>,
+    /// The last of the two that was written under this very name: `merged` takes them for one.
+    unique_key: Option<Yaml>,
+    primary_key: Option<Yaml>,
+}
 
 impl Settings {
     pub(super) fn to_json(&self) -> Map<String, Json> {
-        self.0
+        self.merged
             .iter()
             .map(|(name, setting)| (name.clone(), setting.value.to_json()))
             .collect()
@@ -120,8 +135,18 @@ impl Settings {
 
     /// Whether a setting is given for a folder only, under any of its names.
     pub(super) fn is_of_folder(&self, names: &[&str]) -> bool {
-        let mut given = names.iter().filter_map(|name| self.0.get(*name));
+        let mut given = names.iter().filter_map(|name| self.merged.get(*name));
         given.all(|setting| setting.origin == Origin::Folder)
+    }
+
+    /// `unique_key`, as it is written.
+    pub(super) fn unique_key(&self) -> Option<Spanned<Many<String>>> {
+        yaml::decode(self.unique_key.as_ref()?).ok()
+    }
+
+    /// `primary_key`, as it is written.
+    pub(super) fn primary_key(&self) -> Option<Spanned<Many<String>>> {
+        yaml::decode(self.primary_key.as_ref()?).ok()
     }
 
     /// The settings in their types. What is wrong is reported and left at its default.
@@ -131,7 +156,7 @@ impl Settings {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> T {
         let entries: Vec<(Yaml, Yaml)> = self
-            .0
+            .merged
             .iter()
             .map(|(name, setting)| {
                 let key = Yaml::text(name, setting.span.clone());

@@ -60,7 +60,7 @@ impl Action {
 }
 
 /// The action of a node, given the table that is there, and the reason for it.
-pub(super) fn decide(node: &Node, facts: Option<&Facts>, options: Options) -> (Action, String) {
+pub fn decide(node: &Node, facts: Option<&Facts>, options: Options) -> (Action, String) {
     match node {
         Node::Model(model) => {
             let (action, reason) = decide_model(model, facts, options);
@@ -129,7 +129,7 @@ fn decide_model(model: &Model, facts: Option<&Facts>, options: Options) -> (Acti
         Strategy::Append => (Action::Append, "rows are added".to_string()),
         Strategy::DeleteInsert => (
             Action::DeleteInsert,
-            format!("rows of the same {} are replaced", list(&model.primary_key)),
+            format!("rows of the same {} are replaced", list(&model.delete_by)),
         ),
         Strategy::InsertOverwrite => (
             Action::InsertOverwrite,
@@ -139,8 +139,7 @@ fn decide_model(model: &Model, facts: Option<&Facts>, options: Options) -> (Acti
     if options.full_refresh {
         reason.push_str("; `full_refresh: false` in its config");
     }
-    if is_changed(model, facts) {
-        let version = facts.map_or(0, |facts| facts.version);
+    if let Some(version) = changed_since(model, facts) {
         reason.push_str(&format!("; its code changed since version {version}"));
     }
     (action, reason)
@@ -169,11 +168,11 @@ fn list(names: &[String]) -> String {
 /// Warns where the code of an incremental model is not the one that wrote its table: rows that the
 /// increment does not touch keep what the old code gave.
 pub fn stale_rows(model: &Model, facts: Option<&Facts>, action: &Action) -> Option<Diagnostic> {
-    if !model.asks_incremental || !action.is_increment() || !is_changed(model, facts) {
+    if !model.asks_incremental || !action.is_increment() {
         return None;
     }
+    let version = changed_since(model, facts)?;
     let name = &model.common.name;
-    let version = facts.map_or(0, |facts| facts.version);
     let warning = Diagnostic::warning(
         Code::ChangedCode,
         format!("the code of `{name}` changed since version {version} of its table"),
@@ -185,10 +184,12 @@ pub fn stale_rows(model: &Model, facts: Option<&Facts>, action: &Action) -> Opti
     )))
 }
 
-fn is_changed(model: &Model, facts: Option<&Facts>) -> bool {
-    facts
-        .and_then(|facts| facts.fingerprint.as_ref())
-        .is_some_and(|written| *written != model.common.fingerprint)
+/// The last version of the table that is all of one code, where another code has come since.
+fn changed_since(model: &Model, facts: Option<&Facts>) -> Option<u64> {
+    let facts = facts?;
+    let written = facts.fingerprint.as_ref()?;
+    let changed = *written != model.common.fingerprint;
+    facts.older_code.or(changed.then_some(facts.version))
 }
 
 /// Whether the model runs as an increment: its table is there and the plan does not build it anew.

@@ -22,6 +22,8 @@ pub struct Facts {
     pub committed_at: Option<DateTime<Utc>>,
     /// Fingerprint of the code that wrote the version, where refx did.
     pub fingerprint: Option<String>,
+    /// The last version that is all of one code, where rows of an older code remain.
+    pub older_code: Option<u64>,
     /// A feature of the table which refx cannot write, in words.
     pub read_only: Option<String>,
 }

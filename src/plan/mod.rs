@@ -6,7 +6,7 @@ mod action;
 mod facts;
 mod order;
 
-pub use action::{Action, is_incremental, stale_rows};
+pub use action::{Action, decide, is_incremental, stale_rows};
 pub use facts::{Facts, TableFacts};
 
 use crate::graph::{Graph, NodeSet};
@@ -35,6 +35,8 @@ pub struct Step {
 pub struct Options {
     /// Build incremental models from nothing, except where a model forbids it.
     pub full_refresh: bool,
+    /// Let tables go back to an earlier instant, or to earlier versions of their inputs.
+    pub allow_older: bool,
 }
 
 /// Decides what each selected node will do and what it waits for.

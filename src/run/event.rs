@@ -41,6 +41,9 @@ pub struct RunInfo {
     pub root: String,
     #[schemars(with = "String")]
     pub as_of: DateTime<Utc>,
+    /// The clock gave the instant: only `as_of` says under which one the run can be resumed.
+    #[serde(skip)]
+    pub by_clock: bool,
     #[schemars(with = "String")]
     pub started_at: DateTime<Utc>,
     pub steps: usize,

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::catalog::TableProvider;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Emit, Live, Tables};
-use crate::compile::{self, Basis};
+use crate::compile::{self, Asked, Basis};
 use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Name, Session, SourceTable, located};
@@ -25,6 +25,21 @@ pub struct Inputs {
     pub emit: Emit,
     /// A table that is not published yet, read instead of its last version.
     pub candidate: Option<(NodeId, Arc<dyn TableProvider>)>,
+    /// Whether a table that does not keep its key is refused; else it is read as it is.
+    pub checks_keys: bool,
+    /// What was registered so far.
+    pub seen: Arc<Mutex<Seen>>,
+}
+
+/// What a session was given to read: it decides about the rows of a query, beside the query itself.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Delta tables, each with its version and where it is.
+    pub tables: BTreeMap<NodeId, (u64, Location)>,
+    /// Of sources that are files, the digest of their list.
+    pub files: BTreeMap<NodeId, String>,
+    /// Views and ephemeral models, with what their templates asked for.
+    pub inlined: BTreeMap<NodeId, Asked>,
 }
 
 impl Inputs {
@@ -90,6 +105,8 @@ impl Inputs {
                     }
                     let queries = Live::new(session, self);
                     let compiled = compile::render(&self.basis, node, Some(Arc::new(queries)))?;
+                    let asked = compiled.asked.clone();
+                    self.note(|seen| seen.inlined.insert(id.clone(), asked));
                     session
                         .register_view(&Name::of(&model.relation), &compiled.sql)
                         .await
@@ -100,7 +117,17 @@ impl Inputs {
                         return Ok(());
                     };
                     match self.tables.version(id) {
-                        Some(version) => self.table(session, relation, version).await,
+                        Some(version) => {
+                            let location = self.tables.location(relation)?;
+                            if self.checks_keys
+                                && let Some(broken) = self.tables.broken_key(session, node).await
+                            {
+                                let what = format!("the table is read at version {version}");
+                                return Err(broken.note(what));
+                            }
+                            self.note(|seen| seen.tables.insert(id.clone(), (version, location)));
+                            self.table(session, relation, version).await
+                        }
                         None => Err(self.tables.broken(id).unwrap_or_else(|| not_there(node))),
                     }
                 }
@@ -109,6 +136,10 @@ impl Inputs {
             }
         }
         .boxed()
+    }
+
+    fn note<T>(&self, what: impl FnOnce(&mut Seen) -> T) {
+        what(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     async fn table(
@@ -145,9 +176,21 @@ impl Inputs {
             if table.version.is_none() {
                 table.version = self.pinned(session, source, &table, options).await?;
             }
-            delta::register_source(session, &Name::of(&source.relation), &table, options).await
+            let name = Name::of(&source.relation);
+            let files = delta::register_source(session, &name, &table, options).await?;
+            let id = source.common.id.clone();
+            match (files, table.version, table.locations.as_slice()) {
+                (Some(files), ..) => self.note(|seen| drop(seen.files.insert(id, files))),
+                (None, Some(version), [root]) => {
+                    let location = Location::new(root, options.clone())?;
+                    let version = u64::try_from(version).unwrap_or_default();
+                    self.note(|seen| drop(seen.tables.insert(id, (version, location))));
+                }
+                (None, ..) => {}
+            }
+            Ok(())
         };
-        registered.await.map_err(|error| {
+        registered.await.map_err(|error: delta::Error| {
             let diagnostic = error.of_source().into_diagnostic();
             Diagnostic {
                 code: Code::UnreadableSource,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::step::Work;
 use super::{Event, Job, Outcome, RowCounts};
-use crate::delta::{self, Transaction, Write};
+use crate::delta::{self, Write};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Session};
 use crate::manifest::{Node, NodeId};
@@ -56,14 +56,18 @@ pub(super) fn outcome(job: &Job, id: &NodeId, commit: &delta::Commit) -> Outcome
         .and_then(|version| u64::try_from(version).ok())
     {
         Some(version) => {
-            job.tables.pin(id, version);
+            job.tables.pin_own(id, version);
             Outcome::Committed { version, rows }
         }
         None => {
             // Another run may have made it since this one began.
             let version = commit.stands_on.and_then(|at| u64::try_from(at).ok());
             if let Some(version) = version {
-                job.tables.pin(id, version);
+                match commit.repeats {
+                    // Nothing was looked at.
+                    Some(_) => job.tables.pin(id, version),
+                    None => job.tables.pin_own(id, version),
+                }
             }
             Outcome::Unchanged { version, rows }
         }
@@ -126,48 +130,53 @@ pub(super) fn held(work: &Work<'_>, version: Option<i64>) -> Outcome {
     }
 }
 
-/// The mark that the run's interval of a node was applied. `once`: whether a second time would change
-/// the table.
-pub(super) fn transaction(job: &Job, node: &Node, once: bool) -> Transaction {
-    let interval = job.basis.invocation.as_of;
-    Transaction {
-        name: format!("refx/{}/{}", node.id(), interval.to_rfc3339()),
-        once,
-    }
-}
-
-/// Tells that a run's interval was applied before, and was not applied again.
+/// Tells that the rows of a run were taken in before, and were not taken in again.
 pub(super) fn repeated(job: &Job, node: &Node, version: i64) -> Diagnostic {
-    let as_of = job.basis.invocation.as_of.format("%Y-%m-%dT%H:%M:%SZ");
+    let invocation = &job.basis.invocation;
+    let as_of = invocation.as_of.format("%Y-%m-%dT%H:%M:%SZ");
     let name = node.name();
-    Diagnostic::warning(
-        Code::AlreadyApplied,
-        format!("`{name}` was applied as of {as_of} before, in version {version}"),
-    )
-    .at(node.common().span.clone())
-    .note("a second time would add the same rows again, so nothing was done")
-    .help(format!(
-        "take that version back first (`refx restore {name} --to {}`), or build the table anew \
-         with `--full-refresh`",
-        version - 1
-    ))
+    let message = match invocation.by_clock {
+        true => format!(
+            "`{name}` was applied before, in version {version}: its inputs and its code are the same"
+        ),
+        false => format!("`{name}` was applied as of {as_of} before, in version {version}"),
+    };
+    let back = match version.checked_sub(1).filter(|before| *before >= 0) {
+        Some(before) => {
+            format!("take that version back first (`refx restore {name} --to {before}`), or ")
+        }
+        None => String::new(),
+    };
+    let interval = match invocation.by_clock {
+        true => format!("to add them as a new interval, name it: `--as-of {as_of}`; or "),
+        false => String::new(),
+    };
+    Diagnostic::warning(Code::AlreadyApplied, message)
+        .at(node.common().span.clone())
+        .note("a second time would add the same rows again, so nothing was done")
+        .help(format!(
+            "{interval}{back}build the table anew with `--full-refresh`"
+        ))
 }
 
-/// What rides in the commit: who made it, of which code, for when, from which versions.
-pub(super) fn commit_info(job: &Job, node: &Node) -> BTreeMap<String, Value> {
-    let invocation = &job.basis.invocation;
-    let inputs: BTreeMap<&str, u64> = node
-        .common()
-        .depends_on
-        .iter()
-        .filter_map(|id| Some((id.as_str(), job.tables.version(id)?)))
-        .collect();
+/// What rides in every commit: the run that makes it.
+pub(super) fn of_run(job: &Job) -> BTreeMap<String, Value> {
+    let run_id = &*job.basis.invocation.invocation_id;
     BTreeMap::from([
-        ("refx.run_id".into(), json!(&*invocation.invocation_id)),
-        ("refx.model".into(), json!(node.id().as_str())),
-        ("refx.fingerprint".into(), json!(node.common().fingerprint)),
-        ("refx.as_of".into(), json!(invocation.as_of.to_rfc3339())),
-        ("refx.inputs".into(), json!(inputs)),
+        ("refx.run_id".into(), json!(run_id)),
         ("refx.version".into(), json!(env!("CARGO_PKG_VERSION"))),
     ])
+}
+
+/// What rides in the commit of a seed. Its rows rest on its file alone, so no later run is compared with it.
+pub(super) fn of_seed(job: &Job, node: &Node) -> BTreeMap<String, Value> {
+    let as_of = job.basis.invocation.as_of.to_rfc3339();
+    let mut info = of_run(job);
+    info.extend([
+        ("refx.model".into(), json!(node.id().as_str())),
+        ("refx.fingerprint".into(), json!(node.common().fingerprint)),
+        ("refx.as_of".into(), json!(as_of)),
+        ("refx.inputs".into(), json!({})),
+    ]);
+    info
 }

@@ -1,14 +1,16 @@
 //! Where the tables of a run are, and at which version it reads each.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream;
+use tokio::sync::OnceCell;
 
 use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::engine::Session;
 use crate::manifest::{Manifest, Node, NodeId};
 use crate::plan::{Facts, TableFacts};
 use crate::template::Relation;
@@ -25,6 +27,8 @@ pub struct Tables {
     /// The schema of relations that lie directly below the root.
     plain_schema: Option<String>,
     versions: Mutex<HashMap<NodeId, u64>>,
+    /// Tables whose last commit does not say that they keep their key, with what a look at them found.
+    unproven: Mutex<HashMap<NodeId, Arc<OnceCell<Option<Diagnostic>>>>>,
     /// Why tables that are there cannot be read. Their own steps fail, and so do their readers.
     broken: Mutex<HashMap<NodeId, Diagnostic>>,
 }
@@ -42,6 +46,7 @@ impl Tables {
             options,
             plain_schema,
             versions: Mutex::default(),
+            unproven: Mutex::default(),
             broken: Mutex::default(),
         }
     }
@@ -82,6 +87,36 @@ impl Tables {
         self.lock().insert(id.clone(), version);
     }
 
+    /// Pins a table to a commit of the run, which has looked at the key.
+    pub(super) fn pin_own(&self, id: &NodeId, version: u64) {
+        let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        unproven.remove(id);
+        self.pin(id, version);
+    }
+
+    /// The tables whose last commit does not say that they keep their key.
+    pub fn unproven(&self) -> Vec<NodeId> {
+        let unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+        unproven.keys().cloned().collect()
+    }
+
+    /// What is wrong with the key of a node's table, where its last commit does not say that it holds. The
+    /// rows are looked at once.
+    pub async fn broken_key(&self, session: &Session, node: &Node) -> Option<Diagnostic> {
+        let cell = {
+            let unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(unproven.get(node.id())?)
+        };
+        let look = async {
+            let location = self.location(node.relation()?).ok()?;
+            let version = i64::try_from(self.version(node.id())?).ok()?;
+            let found = delta::check_key(session, &location, version, key_of(node)).await;
+            let place = node.common().span.clone();
+            Some(found.err()?.into_diagnostic().at(place))
+        };
+        cell.get_or_init(|| look).await.clone()
+    }
+
     /// Why a node's table cannot be read; none where it can, or where there is none.
     pub(super) fn broken(&self, id: &NodeId) -> Option<Diagnostic> {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,7 +150,7 @@ pub async fn inspect<'a>(
         };
         looks.push(async move {
             let found = match tables.location(relation) {
-                Ok(location) => delta::inspect(&location)
+                Ok(location) => looked_at(&location, node)
                     .await
                     .map_err(delta::Error::into_diagnostic),
                 Err(diagnostic) => Err(diagnostic),
@@ -130,6 +165,13 @@ pub async fn inspect<'a>(
         match found {
             Ok(None) => {}
             Ok(Some(found)) => {
+                if !proves(&found, key_of(node)) {
+                    let mut unproven = tables
+                        .unproven
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    unproven.insert(node.id().clone(), Arc::default());
+                }
                 let found = known(found);
                 tables.pin(node.id(), found.version);
                 facts.tables.insert(node.id().clone(), found);
@@ -147,16 +189,50 @@ pub async fn inspect<'a>(
     (facts, diagnostics)
 }
 
-fn known(found: delta::TableFacts) -> Facts {
-    let fingerprint = found
-        .commit_info
-        .get("refx.fingerprint")
-        .and_then(|value| value.as_str())
-        .map(str::to_string);
+/// The primary key that a node declares.
+fn key_of(node: &Node) -> &[String] {
+    match node {
+        Node::Model(model) => &model.primary_key,
+        Node::Seed(seed) => match &seed.config.primary_key {
+            Some(key) => &key.value.0,
+            None => &[],
+        },
+        _ => &[],
+    }
+}
+
+/// Whether the last commit of a table says that it keeps a key.
+fn proves(found: &delta::TableFacts, key: &[String]) -> bool {
+    let has = |names: &[String], name: &String| {
+        names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    key.iter().all(|column| has(&found.proven_key, column))
+        && (key.is_empty() || found.proven_key.iter().all(|column| has(key, column)))
+}
+
+/// The table of a node as it is now.
+pub(super) async fn looked_at(
+    location: &Location,
+    node: &Node,
+) -> Result<Option<delta::TableFacts>, delta::Error> {
+    let Some(mut found) = delta::inspect(location).await? else {
+        return Ok(None);
+    };
+    if found.record.is_none() {
+        found.record = delta::record(location, found.version, node.id().as_str()).await?;
+    }
+    Ok(Some(found))
+}
+
+pub(super) fn known(found: delta::TableFacts) -> Facts {
+    let record = found.record.unwrap_or_default();
     Facts {
         version: u64::try_from(found.version).unwrap_or_default(),
         committed_at: found.committed_at.and_then(DateTime::from_timestamp_millis),
-        fingerprint,
+        fingerprint: record.fingerprint,
+        older_code: record
+            .older_code
+            .and_then(|version| u64::try_from(version).ok()),
         read_only: found.unwritable,
     }
 }

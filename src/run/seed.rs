@@ -28,8 +28,7 @@ pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnosti
     let key = key.and_then(|key| PrimaryKey::new(key.value.iter()));
     let location = job.tables.location(&seed.relation)?;
     let mut write = Write::new(location, delta::Action::Overwrite { key });
-    write.commit_info = landing::commit_info(job, node);
-    write.transaction = Some(landing::transaction(job, node, false));
+    write.commit_info = landing::of_seed(job, node);
     let commit = match landing::commit(work, &plan, &write, &session).await {
         Ok(commit) => commit,
         Err(delta::Error::Held { version }) => {

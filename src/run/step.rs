@@ -1,6 +1,6 @@
 //! One step of a plan, from its node to how it ended.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -79,7 +79,7 @@ pub(super) async fn run(job: &Arc<Job>, step: &Step, audits: Vec<Step>) -> Done 
         job,
         step,
         node,
-        compiled: OnceLock::new(),
+        compiled: Mutex::default(),
         tests: Tests::new(job, &step.node, audits),
     };
     let done = async {
@@ -100,7 +100,10 @@ pub(super) async fn run(job: &Arc<Job>, step: &Step, audits: Vec<Step>) -> Done 
     };
     Done {
         ended,
-        compiled: work.compiled.into_inner(),
+        compiled: work
+            .compiled
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
         tests: work.tests.into_results(),
     }
 }
@@ -110,13 +113,15 @@ pub(super) struct Work<'a> {
     pub job: &'a Arc<Job>,
     pub step: &'a Step,
     pub node: &'a Node,
-    pub compiled: OnceLock<Arc<str>>,
+    pub compiled: Mutex<Option<Arc<str>>>,
     pub tests: Tests,
 }
 
 impl Work<'_> {
+    /// A step that is made again leaves the text of its last attempt.
     pub(super) fn keep(&self, compiled: &Compiled) {
-        self.compiled.get_or_init(|| compiled.sql.clone());
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(compiled.sql.clone());
     }
 }
 
@@ -161,6 +166,8 @@ impl Job {
             root: self.root.as_path().into(),
             emit: self.emit.clone(),
             candidate: None,
+            checks_keys: false,
+            seen: Arc::default(),
         }
     }
 

@@ -5,18 +5,13 @@ use std::collections::BTreeMap;
 use super::{Job, constraints, landing};
 use crate::delta::{self, Merge, OwnColumn, PrimaryKey, Write};
 use crate::diagnostic::Diagnostic;
-use crate::manifest::{Materialization, Model, Node, Strategy};
+use crate::manifest::{Materialization, Model, Strategy};
 use crate::plan::{Action, Step};
 use crate::project::Spanned;
 use crate::project::config::ColumnRule;
 
 /// The write of a model's rows, as its settings want it.
-pub(super) fn write(
-    job: &Job,
-    node: &Node,
-    model: &Model,
-    action: delta::Action,
-) -> Result<Write, Diagnostic> {
+pub(super) fn write(job: &Job, model: &Model, action: delta::Action) -> Result<Write, Diagnostic> {
     let mut write = Write::new(job.tables.location(&model.relation)?, action);
     write.partition_by = model
         .config
@@ -39,14 +34,12 @@ pub(super) fn write(
         write.defaults = BTreeMap::from([(FEED.to_owned(), true.to_string())]);
     }
     write.constraints = constraints::of_model(&job.basis.manifest, model);
-    write.commit_info = landing::commit_info(job, node);
-    let once = adds_up(&write.action);
-    write.transaction = Some(landing::transaction(job, node, once));
+    write.commit_info = landing::of_run(job);
     Ok(write)
 }
 
 /// Whether the same rows, taken in a second time, would change the table again.
-fn adds_up(action: &delta::Action) -> bool {
+pub(super) fn adds_up(action: &delta::Action) -> bool {
     let adds_up = |rule: &ColumnRule| matches!(rule, ColumnRule::Sum | ColumnRule::Sql(_));
     match action {
         delta::Action::Append { .. } => true,
@@ -83,9 +76,12 @@ pub(super) fn action(job: &Job, step: &Step, model: &Model) -> Option<delta::Act
         (Action::Append, key) => Some(delta::Action::Append { key }),
         (Action::InsertOverwrite, key) => Some(delta::Action::InsertOverwrite { key }),
         (Action::Merge, Some(key)) => Some(merge(key)),
-        (Action::DeleteInsert, Some(key)) => Some(delta::Action::DeleteInsert { key }),
+        (Action::DeleteInsert, key) => Some(match PrimaryKey::new(&model.delete_by) {
+            Some(by) => delta::Action::DeleteInsert { by, key },
+            None => delta::Action::Append { key },
+        }),
         // The manifest lets no such strategy through without a key.
-        (Action::Merge | Action::DeleteInsert, None) => Some(delta::Action::Append { key: None }),
+        (Action::Merge, None) => Some(delta::Action::Append { key: None }),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Calls {
     pub env_vars: BTreeSet<String>,
     /// Whether `is_incremental()` was called: its answer then decides what the text is.
     pub incremental: bool,
-    /// Whether `as_of()` was called: the text then changes from day to day.
+    /// Whether `as_of()`, `run_started_at` or a clock was read: the text then changes from run to run.
     pub as_of: bool,
 }
 

@@ -73,7 +73,10 @@ impl Render {
             "invocation_id" => Value::from(&*scope.invocation_id),
             "invocation_args_dict" => values::from_json(&arguments(&scope.flags)),
             "dbt_version" => Value::from(DBT_VERSION),
-            "run_started_at" => Moment::value(scope.run_started_at),
+            "run_started_at" => {
+                self.progress().calls.as_of = true;
+                Moment::value(scope.run_started_at)
+            }
             "database" | "schema" => self.target_part(name),
             "context" => Value::from_object(Context(self.clone())),
             _ => {

@@ -35,12 +35,15 @@ static DATETIME_DATETIME: Native = Native {
     methods: &[
         // Never the wall clock: the same inputs give the same text.
         ("now", |_, render, _| {
+            render.progress().calls.as_of = true;
             Ok(Moment::value(render.scope.run_started_at))
         }),
         ("utcnow", |_, render, _| {
+            render.progress().calls.as_of = true;
             Ok(Moment::value(render.scope.run_started_at))
         }),
         ("today", |_, render, _| {
+            render.progress().calls.as_of = true;
             Ok(Moment::value(render.scope.run_started_at))
         }),
         ("strptime", |_, _, args| clock::parse_moment(args)),
@@ -54,6 +57,7 @@ static DATETIME_DATE: Native = Native {
     name: "date",
     run: Some(|_, _, args| clock::new_date(args)),
     methods: &[("today", |_, render, _| {
+        render.progress().calls.as_of = true;
         Ok(Value::from_object(Date(
             render.scope.run_started_at.date_naive(),
         )))

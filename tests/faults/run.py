@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("kill", "race", "disk", "torn", "bad-input", "properties", "store")
+PARTS = ("kill", "race", "high-water", "restart", "older", "disk", "torn", "bad-input", "properties", "store")
 
 
 @dataclass

@@ -89,6 +89,14 @@ pub struct RefreshArgs {
         value_parser = FalseyValueParser::new()
     )]
     pub full_refresh: bool,
+    /// Let a table go back: to an earlier as-of, or to earlier versions of what it reads
+    #[arg(
+        long,
+        env = "REFX_ALLOW_OLDER",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub allow_older: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]

@@ -5,7 +5,7 @@ use crate::cli::args::PlanArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
-use crate::manifest::ResourceType;
+use crate::manifest::{Node, ResourceType};
 use crate::plan;
 use crate::run;
 
@@ -24,7 +24,7 @@ pub(crate) async fn plan(
     let state = flags.selection.state.as_deref();
     let nodes = opened.pick(&criteria(&flags.selection), state, &runs)?;
     let tables = opened.tables();
-    let (facts, broken) = opened.inspect(&nodes, &tables).await;
+    let (facts, mut broken) = opened.inspect(&nodes, &tables).await;
     let manifest = &opened.loaded.manifest;
     let mut plan = plan::build(manifest, &opened.graph, &nodes, &facts, opened.options());
     let job = opened.job(opened.basis(facts.clone()), tables, false)?;
@@ -33,7 +33,25 @@ pub(crate) async fn plan(
             step.reason.push_str(&columns(&job, step).await);
         }
     }
+    let session = job.engine.session();
+    for id in job.tables.unproven() {
+        if let Some(node) = manifest.get(&id)
+            && let Some(diagnostic) = job.tables.broken_key(&session, node).await
+        {
+            for step in plan.steps.iter_mut().filter(|step| step.node == id) {
+                step.reason = format!("{}; its table: {}", step.reason, diagnostic.message);
+            }
+            broken.push(diagnostic);
+        }
+    }
+    let mut left = Vec::new();
+    for step in &plan.steps {
+        if let Some(model) = manifest.get(&step.node).and_then(Node::as_model) {
+            left.extend(run::left_behind(&job, model).await);
+        }
+    }
     opened.report.plan(&plan, manifest);
+    opened.report.diagnostics(&left);
     opened.report.diagnostics(&broken);
     Ok(match broken.is_empty() {
         true => Exit::Done,

@@ -35,7 +35,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{Timelike, Utc};
 
 use self::live::Live;
 use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, duration, status};
@@ -328,7 +328,11 @@ impl Report {
     }
 
     fn header(&self, info: &RunInfo) -> String {
-        let as_of = info.as_of.format("%Y-%m-%d %H:%M UTC");
+        // Of a run that nobody gave an instant, as `--as-of` takes it: that resumes the run.
+        let as_of = match info.by_clock || info.as_of.second() != 0 {
+            true => wording::instant(&info.as_of),
+            false => info.as_of.format("%Y-%m-%d %H:%M UTC").to_string(),
+        };
         let first = Line::default()
             .push(format!("{} ", info.command), STRONG)
             .push(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 
 use super::wording::{
-    BAD, CAREFUL, GOOD, Line, PLAIN, STRONG, count, cut, duration, number, status,
+    BAD, CAREFUL, GOOD, Line, PLAIN, STRONG, count, cut, duration, instant, number, status,
 };
 use super::{Place, Report, State};
 use crate::diagnostic::Diagnostic;
@@ -267,10 +267,18 @@ impl Summary<'_> {
         }
         let line = Line::default().push("next: ", STRONG);
         let line = if self.finish.interrupted {
-            line.push(
+            let line = line.push(
                 "the same command goes on from here; what was committed stays",
                 PLAIN,
-            )
+            );
+            // What was committed is of this instant, and so is the rest that is to come.
+            match self.run {
+                Some(run) if run.by_clock => {
+                    let as_of = instant(&run.as_of);
+                    line.push(format!("; `--as-of {as_of}` keeps its instant"), PLAIN)
+                }
+                _ => line,
+            }
         } else if names.is_empty() {
             return None;
         } else {

@@ -109,6 +109,7 @@ fn play(report: &Report) {
             target: "local".into(),
             root: "warehouse".into(),
             as_of: DateTime::UNIX_EPOCH,
+            by_clock: false,
             started_at: DateTime::UNIX_EPOCH,
             steps: 7,
             threads: 4,

@@ -15,7 +15,7 @@ const AT_A_TIME: usize = 8;
 
 /// What one commit says.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(in crate::delta) struct Entry {
     pub version: i64,
     /// When it was made: as it says itself, or else as its file says.
     pub at: DateTime<Utc>,
@@ -27,7 +27,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Removed {
+pub(in crate::delta) struct Removed {
     /// As the log writes it.
     pub path: String,
     pub at: Option<DateTime<Utc>>,
@@ -41,7 +41,7 @@ impl Entry {
 }
 
 /// The entry of a version; `None` where the log has it no longer.
-pub(super) async fn entry(
+pub(in crate::delta) async fn entry(
     table: &DeltaTable,
     location: &Location,
     version: i64,
@@ -111,7 +111,10 @@ fn instant(value: &Value) -> Option<DateTime<Utc>> {
 }
 
 /// The entry of the version that the table was opened at. One that is gone says nothing.
-pub(super) async fn last(table: &DeltaTable, location: &Location) -> Result<Entry, Error> {
+pub(in crate::delta) async fn last(
+    table: &DeltaTable,
+    location: &Location,
+) -> Result<Entry, Error> {
     let version = signed(snapshot(table, location)?.version());
     Ok(entry(table, location, version).await?.unwrap_or(Entry {
         version,
@@ -123,7 +126,7 @@ pub(super) async fn last(table: &DeltaTable, location: &Location) -> Result<Entr
 }
 
 /// The entries that the log still has, newest first.
-pub(super) fn newest_first<'a>(
+pub(in crate::delta) fn newest_first<'a>(
     table: &'a DeltaTable,
     location: &'a Location,
 ) -> Result<BoxStream<'a, Result<Entry, Error>>, Error> {

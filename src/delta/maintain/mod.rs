@@ -11,7 +11,7 @@
 
 mod checkpoint;
 mod history;
-mod log;
+pub(super) mod log;
 mod optimize;
 mod pinned;
 mod restore;
@@ -28,9 +28,10 @@ use std::collections::BTreeMap;
 use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 use deltalake::kernel::transaction::CommitProperties;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::inspect::{open, snapshot, unwritable};
+use super::record::CARRIED_FROM;
 use super::{Error, Location};
 
 /// How often work is begun again because other writers were faster.
@@ -61,13 +62,18 @@ async fn writable(location: &Location) -> Result<DeltaTable, Error> {
 }
 
 /// What rides in a commit whose rows are those of another commit: all that refx wrote into that one,
-/// with the run that makes this one.
-fn carried(commit_info: &Map<String, Value>, run_id: &str) -> BTreeMap<String, Value> {
-    let own = commit_info
+/// its version, and the run that makes this one.
+fn carried(entry: &log::Entry, run_id: &str) -> BTreeMap<String, Value> {
+    let own = entry
+        .info
         .iter()
         .filter(|(name, _)| name.starts_with("refx."))
         .map(|(name, value)| (name.clone(), value.clone()));
     let mut carried: BTreeMap<String, Value> = own.collect();
+    if !carried.is_empty() {
+        let version = carried.entry(CARRIED_FROM.into());
+        version.or_insert_with(|| json!(entry.version));
+    }
     carried.insert("refx.run_id".into(), json!(run_id));
     carried.insert("refx.version".into(), json!(env!("CARGO_PKG_VERSION")));
     carried

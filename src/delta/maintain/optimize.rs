@@ -62,7 +62,7 @@ pub async fn optimize(
         if options.dry_run || planned.files_removed == 0 {
             return Ok(planned);
         }
-        let mut info = carried(&last.info, &options.run_id);
+        let mut info = carried(&last, &options.run_id);
         match zorder.is_empty() {
             true => info.remove(ZORDER),
             false => info.insert(ZORDER.into(), json!(zorder)),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::Schema;
+use deltalake::kernel::Transaction;
 use deltalake::logstore::object_store::{self, ObjectStoreExt};
 use deltalake::{DeltaTable, DeltaTableError, Path};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,6 +13,7 @@ use super::super::PrimaryKey;
 use super::super::audit::{self, Holder};
 use super::super::change::context;
 use super::super::inspect::{open, scan, schema, signed, snapshot};
+use super::super::record::{self, Record};
 use super::{Error, Location, carried, log, rows, strict, writable};
 use crate::engine::Session;
 
@@ -73,7 +75,7 @@ pub async fn restore(
     let then = snapshot(&target, location)?;
     let entry = log::entry(&table, location, version).await?;
 
-    let (before, after) = (paths(&table, location)?, paths(&target, location)?);
+    let (before, after) = (held(&table, location)?, held(&target, location)?);
     let mut done = Restored {
         to: version,
         to_at: entry
@@ -89,23 +91,51 @@ pub async fn restore(
     if !done.differs {
         return Ok(done);
     }
-    all_there(&table, location, version, after.difference(&before)).await?;
+    let missing = after.difference(&before).map(|(path, _)| path);
+    all_there(&table, location, version, missing).await?;
     if let Some(key) = &options.key {
         check_key(session, location, &target, version, key).await?;
     }
     if options.dry_run {
         return Ok(done);
     }
-    let info = entry.map(|entry| entry.info).unwrap_or_default();
-    let info = carried(&info, &options.run_id);
+    let entry = match entry {
+        Some(entry) => entry,
+        None => log::last(&target, location).await?,
+    };
+    let info = carried(&entry, &options.run_id);
+    // The mark of the rows goes back with them.
+    let mark = mark(&table, &target, location, &entry).await?;
     let (table, _) = table
         .restore()
         .with_version_to_restore(u64::try_from(version).unwrap_or_default())
-        .with_commit_properties(strict(info))
+        .with_commit_properties(strict(info).with_application_transactions(mark))
         .await
         .map_err(told)?;
     done.version = table.version().map(signed);
     Ok(done)
+}
+
+/// The mark of the table as the earlier version has it.
+async fn mark(
+    now: &DeltaTable,
+    then: &DeltaTable,
+    location: &Location,
+    entry: &log::Entry,
+) -> Result<Vec<Transaction>, Error> {
+    let last = log::last(now, location).await?;
+    let current = Record::of(last.version, &last.info);
+    let earlier = Record::of(entry.version, &entry.info);
+    let model = [&earlier, &current].into_iter().flatten();
+    let Some(model) = model.filter_map(|record| record.model.clone()).next() else {
+        return Ok(Vec::new());
+    };
+    let earlier = record::of_table(then, location, entry, &model).await?;
+    let mark = match earlier {
+        Some(earlier) => earlier.mark(),
+        None => Record::no_mark(&model),
+    };
+    Ok(mark.into_iter().collect())
 }
 
 /// The version that is meant, which is no later than the last.
@@ -186,9 +216,21 @@ async fn earlier(
     })
 }
 
-fn paths(table: &DeltaTable, location: &Location) -> Result<HashSet<Path>, Error> {
+/// A file of a version, with the rows that are deleted in it: the same file with other rows deleted is
+/// another one.
+type Held = (Path, Option<String>);
+
+fn held(table: &DeltaTable, location: &Location) -> Result<HashSet<Held>, Error> {
     let files = snapshot(table, location)?.log_data();
-    Ok(files.iter().map(|file| file.object_store_path()).collect())
+    let files = files.iter().map(|file| {
+        let vector = file.deletion_vector_descriptor();
+        let vector = vector.map(|vector| {
+            let offset = vector.offset.unwrap_or_default();
+            format!("{}{offset}", vector.path_or_inline_dv)
+        });
+        (file.object_store_path(), vector)
+    });
+    Ok(files.collect())
 }
 
 fn columns_gone(now: &Schema, then: &Schema) -> Vec<String> {

@@ -72,7 +72,7 @@ pub async fn vacuum(location: &Location, options: &Vacuum) -> Result<Vacuumed, E
             return Ok(done);
         }
         let last = log::last(&table, location).await?;
-        let info = carried(&last.info, &options.run_id);
+        let info = carried(&last, &options.run_id);
         let start = DeltaOperation::VacuumStart {
             retention_check_enabled: !options.force,
             specified_retention_millis: Some(millis(retention)),
@@ -156,7 +156,7 @@ async fn finish(location: &Location, options: &Vacuum, files: usize) -> Result<O
         let table = writable(location).await?;
         let last = log::last(&table, location).await?;
         let metrics = json!({"numDeletedFiles": files, "numVacuumedDirectories": 0});
-        let info = carried(&last.info, &options.run_id)
+        let info = carried(&last, &options.run_id)
             .into_iter()
             .chain([("operationMetrics".into(), metrics)]);
         let end = DeltaOperation::VacuumEnd {

@@ -16,7 +16,7 @@ async fn one_row_of_each_key_is_taken_on_every_path() {
         |key| Action::Merge(Merge::on(key)),
         |key| Action::Overwrite { key: Some(key) },
         |key| Action::Append { key: Some(key) },
-        |key| Action::DeleteInsert { key },
+        delete_insert,
     ];
     for action in actions {
         for (choice, expected) in [

@@ -53,7 +53,12 @@ impl Place {
         answer.unwrap().rows
     }
 
-    async fn audited(&self, sql: &str, write: &Write, audit: &dyn Audit) -> Result<Commit, Error> {
+    pub(super) async fn audited(
+        &self,
+        sql: &str,
+        write: &Write,
+        audit: &dyn Audit,
+    ) -> Result<Commit, Error> {
         let session = self.session().await;
         let plan: Plan = session.plan(sql).await.unwrap();
         super::super::write(&session, &plan, write, audit).await
@@ -66,7 +71,7 @@ impl Place {
         files.flatten().filter(|file| is_data(file.path())).count()
     }
 
-    async fn all(&self) -> Vec<Vec<Value>> {
+    pub(super) async fn all(&self) -> Vec<Vec<Value>> {
         self.rows("select * from t order by 1").await
     }
 }
@@ -154,7 +159,7 @@ async fn rows_of_another_tool_do_not_pass_as_keyed() {
         Action::Append {
             key: Some(key(&["id"])),
         },
-        Action::DeleteInsert { key: key(&["id"]) },
+        delete_insert(key(&["id"])),
     ];
     for action in actions {
         let new = place.write("select 'z' as id, 1 as n", action).await;
@@ -238,10 +243,7 @@ async fn constraints_hold_on_every_path() {
 async fn an_interval_is_applied_once_until_it_is_taken_back() {
     let place = Place::new();
     let append = |once| Write {
-        transaction: Some(Transaction {
-            name: "refx/model.shop.visits/2024-09-01".into(),
-            once,
-        }),
+        origin: Some(origin("2024-09-01", once)),
         ..Write::new(place.location(), Action::Append { key: None })
     };
     place
@@ -303,10 +305,7 @@ impl Audit for Repeats<'_> {
 async fn an_interval_that_two_apply_at_once_is_applied_once() {
     let place = Place::new();
     let write = Write {
-        transaction: Some(Transaction {
-            name: "refx/model.shop.visits/2024-09-01".into(),
-            once: true,
-        }),
+        origin: Some(origin("2024-09-01", true)),
         ..Write::new(place.location(), Action::Append { key: None })
     };
     let audit = Repeats {
@@ -349,8 +348,8 @@ async fn rows_computed_from_an_older_version_are_refused() {
         .write("select 'a' as id, 5 as n", merge_on(&["id"]))
         .await
         .unwrap();
-    let from = |read_at| Write {
-        read_at: Some(read_at),
+    let from = |version| Write {
+        stands_on: Standpoint::Version(version),
         ..Write::new(place.location(), merge_on(&["id"]))
     };
     let sql = "select id, n + 1 as n from t";

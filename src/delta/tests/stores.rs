@@ -70,9 +70,9 @@ impl Place {
         ];
         let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let write = Write {
-            transaction: Some(Transaction {
-                name: format!("write {number}"),
-                once,
+            origin: Some(Origin {
+                as_of: DateTime::UNIX_EPOCH + TimeDelta::days(i64::try_from(number).unwrap() + 1),
+                ..origin("2024-09-01", once)
             }),
             configuration: properties.into(),
             ..Write::new(location, op.action.clone())

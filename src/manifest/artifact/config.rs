@@ -76,8 +76,12 @@ pub fn of(node: &Node, enabled: bool) -> Map<String, Value> {
                     config.insert("on_schema_change".into(), json!(change));
                 }
             }
-            if !model.primary_key.is_empty() {
-                config.insert("unique_key".into(), json!(model.primary_key));
+            let key = match model.delete_by.is_empty() {
+                true => &model.primary_key,
+                false => &model.delete_by,
+            };
+            if !key.is_empty() {
+                config.insert("unique_key".into(), json!(key));
             }
         }
         Node::Seed(_) => {

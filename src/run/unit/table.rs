@@ -96,10 +96,8 @@ fn step(subject: &Subject<'_>, state: bool) -> Step {
 }
 
 fn write(subject: &Subject<'_>, location: &Location, action: Action) -> Result<Write, Diagnostic> {
-    let mut write = writing::write(&subject.job, subject.node, subject.model, action)?;
+    let mut write = writing::write(&subject.job, subject.model, action)?;
     write.location = location.clone();
-    // It is applied once, to a table that nobody else has.
-    write.transaction = None;
     if let Action::Merge(merge) = &mut write.action {
         // A few rows are no measure of how many may go.
         merge.max_delete_ratio = 1.0;

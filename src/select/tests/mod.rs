@@ -205,6 +205,7 @@ fn model(path: &str) -> Builder {
         common,
         materialization: Materialization::View,
         primary_key: Vec::new(),
+        delete_by: Vec::new(),
         access: Access::Protected,
         latest_version: version.as_ref().map(|_| "2".to_string()),
         version,

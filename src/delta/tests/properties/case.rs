@@ -357,7 +357,10 @@ impl Case {
         let own_column = OwnColumn::of(&on_missing);
         let action = match self.step(batch) {
             Step::Overwrite => Action::Overwrite { key: Some(key) },
-            Step::DeleteInsert => Action::DeleteInsert { key },
+            Step::DeleteInsert => Action::DeleteInsert {
+                by: key.clone(),
+                key: Some(key),
+            },
             Step::Append => Action::Append { key: Some(key) },
             Step::Partitions => Action::InsertOverwrite { key: Some(key) },
             Step::Merge => Action::Merge(Merge {

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='day') }}
+select day, n from {{ source('raw', 'events') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='incremental', incremental_strategy='append') }}
+select id, {{ as_of() }} as at from {{ source('raw', 'events') }}

@@ -1,0 +1,2 @@
+{{ config(materialized=var('as')) }}
+select 1 as id
