@@ -146,6 +146,9 @@ fn settle(output: &str, work: &Path) -> String {
         ),
         (r"\b20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d UTC", "[instant]"),
         (r"\b20[2-9]\d-\d\d-\d\dT[0-9:.]+(Z|\+00:00)", "[instant]"),
+        (r"\brun [0-9a-f]{8}\b", "run [run]"),
+        // The heading of a column of times is as wide as the longest of them.
+        (r" {2,}time\b", "   time"),
         (r"[ \t]+\n", "\n"),
     ];
     rules.iter().fold(output, |text, (pattern, word)| {
