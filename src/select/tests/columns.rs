@@ -99,6 +99,7 @@ fn picked(text: &str) -> String {
     };
     let criteria = Criteria {
         select: vec![text.to_string()],
+        allow_empty: true,
         ..Criteria::default()
     };
     match pick(&criteria, &scope) {

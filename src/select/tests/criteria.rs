@@ -141,9 +141,9 @@ fn what_matches_nothing_is_said() {
             "`metric:revenue` matches nothing\nnote: refx has no metrics",
         ),
         (
-            "stg_*",
+            "wide.user_*",
             "",
-            "`stg_*` matches nothing\nhelp: did you mean `*.stg_*`?",
+            "`wide.user_*` matches nothing\nhelp: did you mean `*.wide.user_*`?",
         ),
         (
             "quite_another_thing",
@@ -169,6 +169,22 @@ fn what_matches_nothing_is_said() {
         let told: Vec<String> = picked.diagnostics.iter().map(told).collect();
         assert_eq!(told, [expect], "--select {select}");
     }
+}
+
+#[test]
+fn nothing_is_an_error_unless_it_may_be() {
+    let severity = |criteria: Criteria| {
+        let picked = pick_all(&criteria).expect("the selector parses");
+        picked.diagnostics[0].severity
+    };
+    let strict = |select: &[&str]| Criteria {
+        allow_empty: false,
+        ..ask(select, &[])
+    };
+    assert_eq!(severity(strict(&["plas"])), Severity::Error);
+    assert_eq!(severity(ask(&["plas"], &[])), Severity::Warning);
+    // One word among others is a slip, and the others are picked.
+    assert_eq!(severity(strict(&["plays", "plas"])), Severity::Warning);
 }
 
 #[test]

@@ -43,8 +43,11 @@ fn names_folders_and_packages() {
 fn globs_cross_dots_in_names() {
     check(&[
         ("*.stg_*", "stg_events stg_users"),
-        // The pattern is held against folder and name together, from the start.
-        ("stg_*", ""),
+        // Without a dot it is also the name alone, in any folder; with one, it starts at the top.
+        ("stg_*", "stg_events stg_users"),
+        ("user_?60", "user_360"),
+        ("scor*", "score.v1 score.v2"),
+        ("wide.user_*", ""),
         ("seg*", "recency segments"),
         ("crm.*", "score.v1 score.v2 user_360"),
         ("crm.*360", "user_360"),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Criteria, Picked, Scope, Selectors, State, pick};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Severity, Span};
 use crate::graph;
 use crate::manifest::{
     Access, Analysis, Common, Exposure, Group, Manifest, Materialization, Model, Node, NodeId,

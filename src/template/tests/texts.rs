@@ -390,10 +390,30 @@ fn texts_have_pythons_methods() {
         "{{ '{}:{}'.format(1, 'a') }}{{ 'abc'.index('c') }}{{ 'a.b'.partition('.')[2] }}",
         "1:a2b",
     );
+    // In SQL all is text; the filters give a type in YAML.
     check(
-        "{{ '1' | as_number + 1 }}{{ 'true' | as_bool }}{{ 1 | as_text }}",
-        "2True1",
+        "{{ '1' | as_number ~ 1 }}{{ 'true' | as_bool }}{{ 1 | as_text }}",
+        "11true1",
     );
+}
+
+#[test]
+fn patterns_have_pythons_flags() {
+    for (text, expected) in [
+        ("sub('A', 'x', 'aAa', flags=modules.re.IGNORECASE)", "xxx"),
+        (
+            "sub('^a', 'x', 'a\\nA', 0, modules.re.I + modules.re.M)",
+            "x\nx",
+        ),
+        ("compile('a b', modules.re.X).sub('-', 'ab')", "-"),
+        ("match('a.b', 'a\\nb', modules.re.S) is none", "False"),
+        ("match('a.b', 'a\\nb') is none", "True"),
+        ("fullmatch('a|ab', 'ab').group()", "ab"),
+        ("findall('A(.)', 'abAc', modules.re.I)", "['b', 'c']"),
+        ("split('x', 'aXb', flags=modules.re.I)", "['a', 'b']"),
+    ] {
+        check(&format!("{{{{ modules.re.{text} }}}}"), expected);
+    }
 }
 
 #[test]
