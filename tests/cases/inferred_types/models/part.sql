@@ -1,0 +1,1 @@
+select code, n from {{ source('raw', 'partly') }}
