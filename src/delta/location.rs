@@ -103,10 +103,17 @@ impl Location {
     /// A handle whose commits nobody else sees, not yet loaded.
     pub(super) fn branch(&self) -> Result<(DeltaTable, Arc<Branch>), Error> {
         let store = self.handle()?.log_store().root_object_store(None);
-        let (_, root) = ObjectStoreScheme::parse(&self.url).map_err(|error| Error::Io {
-            what: format!("`{}`: {error}", self.shown()),
-            help: None,
-        })?;
+        let root = match &self.folder {
+            // Its store begins at the table.
+            Some(_) => object_store::path::Path::default(),
+            None => {
+                let parsed = ObjectStoreScheme::parse(&self.url).map_err(|error| Error::Io {
+                    what: format!("`{}`: {error}", self.shown()),
+                    help: None,
+                })?;
+                parsed.1
+            }
+        };
         let branch = Arc::new(Branch::new(store, &root, self.path().is_some()));
         let handle = self
             .builder()?
