@@ -194,7 +194,7 @@ impl Guess {
 
     fn see_instant(&mut self, at: DateTime<Utc>) {
         self.timestamp = true;
-        self.fine |= at.nanosecond() % 1_000 != 0;
+        self.fine |= !at.nanosecond().is_multiple_of(1_000);
         self.far |= at.timestamp_nanos_opt().is_none();
     }
 }
