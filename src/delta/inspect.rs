@@ -17,6 +17,7 @@ use super::change::context;
 use super::damage::unanswered;
 use super::maintain::log;
 use super::record::{self, Record};
+use super::scan::Scan;
 use super::schema::named;
 use super::{Error, Location, damage};
 use crate::engine::{self, Format, Name, Session, SourceTable, plain, sql_type};
@@ -294,7 +295,7 @@ pub(super) fn scan(
             other => other,
         }
     })?;
-    Ok(Arc::new(scan))
+    Ok(Arc::new(Scan::new(Arc::new(scan))))
 }
 
 pub(super) fn snapshot<'a>(

@@ -38,6 +38,7 @@ mod prune;
 mod record;
 mod replace;
 mod rules;
+mod scan;
 mod schema;
 mod settings;
 mod sides;

@@ -12,6 +12,7 @@ mod ahead;
 mod arriving;
 mod damage;
 mod evolving;
+mod filters;
 mod foreign;
 mod merging;
 mod missing;

@@ -31,7 +31,9 @@ mod locate;
 mod located;
 mod meaning;
 mod memory;
+mod nan;
 mod narrow;
+mod precedence;
 mod query;
 mod reword;
 mod scope;
@@ -40,8 +42,10 @@ mod shape;
 mod sound;
 mod source;
 mod stage;
+mod subquery;
 mod text;
 mod together;
+mod using;
 
 pub(crate) use columns::plain;
 pub use error::{Error, Kind, Position};
@@ -55,6 +59,8 @@ pub(crate) use lint::listed;
 pub use lint::{Finding, Keys, Subject};
 pub use located::located;
 pub use meaning::{ColumnKind, ColumnMeaning, Digest, Meaning, Rows};
+pub(crate) use nan::may_hold_nan;
+pub(crate) use precedence::{logical_expr, regroup_all};
 pub use query::{Answer, ColumnFact, Plan};
 pub(crate) use query::{keep, sql_type};
 pub(crate) use session::reference;
@@ -110,7 +116,9 @@ impl Engine {
         let builder = SessionStateBuilder::new()
             .with_config(config(settings))
             .with_runtime_env(runtime)
-            .with_default_features();
+            .with_default_features()
+            .with_analyzer_rule(Arc::new(subquery::Subqueries))
+            .with_physical_optimizer_rules(nan::physical_rules());
         let state = functions::state(builder)?;
         let mut narrow = state.clone();
         narrow
