@@ -7,3 +7,4 @@ mod faults;
 mod interrupt;
 mod lineage;
 mod readers;
+mod rows;

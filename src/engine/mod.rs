@@ -60,7 +60,6 @@ pub use lint::{Finding, Keys, Subject};
 pub use located::located;
 pub use meaning::{ColumnKind, ColumnMeaning, Digest, Meaning, Rows};
 pub(crate) use nan::may_hold_nan;
-pub(crate) use precedence::{logical_expr, regroup_all};
 pub use query::{Answer, ColumnFact, Plan};
 pub(crate) use query::{keep, sql_type};
 pub(crate) use session::reference;

@@ -19,6 +19,13 @@ struct Sentence {
 
 const SENTENCES: &[Sentence] = &[
     Sentence {
+        pattern: r"^(a subquery (?:in|with|that) .+)$",
+        kind: Kind::Plan,
+        says: |said| format!("not supported: {}", &said[1]),
+        help: "write it as a join, or compute its rows in a CTE and join that",
+        function: false,
+    },
+    Sentence {
         pattern: r"^Cannot coerce arithmetic expression (.+) (\S+) (.+) to valid types$",
         kind: Kind::Type,
         says: |said| {

@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use super::query::Answer;
 use super::text::Looks;
-use super::{CATALOG, Error, Kind, Plan, SCHEMA, chain, functions, locate, prepare, sound};
+use super::{
+    CATALOG, Error, Kind, Plan, SCHEMA, chain, functions, locate, prepare, sound, subquery, using,
+};
 use crate::template::Relation;
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
@@ -159,9 +161,21 @@ impl Session {
         let state = self.state();
         let written = state.statement_to_plan(statement).await?;
         let options = state.config_options();
-        let logical = state
-            .analyzer()
-            .execute_and_check(written.clone(), options, |_, _| {})?;
+        let analyzer = state.analyzer();
+        let logical = match subquery::concerns(&written) {
+            false => analyzer.execute_and_check(written.clone(), options, |_, _| {})?,
+            // Lineage and meaning are read from a plan that still has the subqueries. It is rewritten
+            // again when it runs.
+            true => {
+                analyzer.execute_and_check(written.clone(), options, |_, _| {})?;
+                let rules = analyzer.rules.iter();
+                let mut rules = rules.filter(|rule| rule.name() != subquery::NAME);
+                rules.try_fold(written.clone(), |plan, rule| {
+                    let analyzed = rule.analyze(plan, options);
+                    analyzed.map_err(|error| error.context(rule.name()))
+                })?
+            }
+        };
         if self.strict {
             sound::check(&logical)?;
         }
@@ -292,9 +306,10 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
         .build()
         .and_then(|mut parser| parser.parse_statements())?;
     for statement in &mut statements {
-        if let Statement::Statement(statement) = statement {
-            prepare(statement.as_mut());
+        if let Statement::Statement(inner) = statement {
+            prepare(inner.as_mut());
         }
+        using::merge_columns(statement)?;
     }
     Ok(statements.into())
 }

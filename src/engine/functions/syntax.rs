@@ -9,10 +9,12 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::instants::TIME_ZONE;
+use crate::engine::precedence::regroup;
 
-/// Prepares a parsed text for planning: `at time zone` becomes a call, and numbers that a double
-/// cannot give back become decimals.
+/// Prepares a parsed text for planning: `at time zone` becomes a call, numbers that a double cannot
+/// give back become decimals, and IS DISTINCT FROM binds tighter than AND.
 pub(crate) fn prepare(parsed: &mut impl VisitMut) {
+    regroup(parsed);
     let _ = parsed.visit(&mut Prepare);
 }
 
