@@ -39,6 +39,7 @@ pub use foreign_key::ForeignKey;
 pub use fragment::{Fault, fragment};
 pub use generic::is_expression;
 pub use invocation::{Invocation, instant};
+pub use landing::folders;
 pub use node::{
     Access, Analysis, Common, Exposure, Materialization, Model, Node, NodeId, ResourceType, Seed,
     Source, Strategy, Test, TestKind,

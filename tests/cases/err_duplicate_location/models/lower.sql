@@ -1,0 +1,2 @@
+{{ config(schema='Finance', alias='bills') }}
+select 1 as id

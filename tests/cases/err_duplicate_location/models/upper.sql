@@ -1,0 +1,2 @@
+{{ config(schema='finance', alias='Bills') }}
+select 2 as id

@@ -1,0 +1,2 @@
+{{ config(schema='sales') }}
+select 2 as id

@@ -1,0 +1,2 @@
+{{ config(materialized='view', schema='sales') }}
+select 2 as id

@@ -1,0 +1,2 @@
+{{ config(alias='a#b') }}
+select 4 as id

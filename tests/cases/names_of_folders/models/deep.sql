@@ -1,0 +1,2 @@
+{{ config(schema='x#y') }}
+select 7 as id

@@ -1,0 +1,2 @@
+{{ config(alias='orders?old') }}
+select 2 as id
