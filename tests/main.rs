@@ -7,4 +7,5 @@ mod faults;
 mod interrupt;
 mod lineage;
 mod readers;
+mod requests;
 mod rows;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use datafusion::object_store::path::Path;
-use datafusion::object_store::{ObjectStore, ObjectStoreExt};
+use datafusion::object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake::{DeltaTable, ObjectStoreError};
 use futures::TryStreamExt;
@@ -59,11 +59,11 @@ pub async fn damaged(location: &Location, version: Option<i64>) -> Option<Error>
 
 /// A version without a byte. deltalake takes it for one without changes: what it removed would be back,
 /// and keys with it that are there already.
-pub(super) async fn empty_version(table: &DeltaTable) -> Option<String> {
-    let store = table.log_store().object_store(None);
-    let log = Log::list(&store).await?;
+pub(super) fn empty_version(location: &Location, version: u64) -> Option<String> {
+    let files = location.opened().ok()?.kept.files()?;
+    let log = Log::of(files);
     let first = log.after_checkpoint();
-    let mut needed = log.commits.range(first..);
+    let mut needed = log.commits.range(first..=version.max(first));
     needed
         .find(|(_, (_, size))| *size == 0)
         .map(|(version, (path, _))| format!("`{}`, its version {version}, is empty", short(path)))
@@ -81,6 +81,10 @@ impl Log {
     async fn list(store: &dyn ObjectStore) -> Option<Log> {
         let folder = Path::from("_delta_log");
         let files: Vec<_> = store.list(Some(&folder)).try_collect().await.ok()?;
+        Some(Log::of(files))
+    }
+
+    fn of(files: Vec<ObjectMeta>) -> Log {
         let mut log = Log {
             commits: BTreeMap::new(),
             checkpoint: None,
@@ -104,7 +108,7 @@ impl Log {
                 log.checkpoint = Some((version, file.location));
             }
         }
-        Some(log)
+        log
     }
 
     /// The first version that is read as a commit of its own.

@@ -7,9 +7,8 @@ use datafusion::arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use deltalake::kernel::transaction::{PROTOCOL, TransactionError};
-use deltalake::kernel::{EagerSnapshot, Version};
+use deltalake::kernel::{Action, CommitInfo, EagerSnapshot, Version};
 use deltalake::{DeltaTable, DeltaTableError};
-use futures::TryStreamExt;
 use serde_json::Value;
 
 use super::audit::{self, Holder, PROVEN_KEY};
@@ -71,12 +70,7 @@ pub async fn inspect(location: &Location) -> Result<Option<TableFacts>, Error> {
         };
         rows = rows.zip(counted).map(|(sum, n)| sum + n as u64);
     }
-    let last: Vec<_> = table
-        .history(Some(1))
-        .try_collect()
-        .await
-        .map_err(|error| Error::from_delta(error, location))?;
-    let last = last.into_iter().next();
+    let last = last_commit(&table, location).await?;
     let committed_at = last.as_ref().and_then(|info| info.timestamp);
     let commit_info = last.map(|info| info.info);
     let version = signed(snapshot.version());
@@ -205,7 +199,31 @@ pub(super) async fn open(
     if !exists(location) {
         return Ok(None);
     }
-    load(location.handle()?, location, version).await
+    let wanted = version.map(Version::try_from).transpose();
+    let wanted = wanted.map_err(|_| no_version(location, version))?;
+    let mut kept = &location.opened()?.kept;
+    let is_known = kept.is_listed() && wanted.is_some() && wanted <= kept.newest();
+    if !is_known {
+        kept = &location.refresh().await?.kept;
+    }
+    let Some(newest) = kept.newest() else {
+        // A checkpoint is spoken of where there was a table.
+        return match kept.has_hint() {
+            true => Err(without_log(location)),
+            false => Ok(None),
+        };
+    };
+    let wanted = wanted.unwrap_or(newest);
+    if let Some(table) = kept.table(wanted) {
+        return Ok(Some(table));
+    }
+    let table = match kept.table_before(wanted) {
+        Some(table) => table,
+        None => location.handle()?,
+    };
+    let table = load(table, location, wanted).await?;
+    kept.keep(&table);
+    Ok(Some(table))
 }
 
 /// Whether there can be a table. A folder that is not there is none; deltalake would call it an
@@ -214,37 +232,20 @@ pub(super) fn exists(location: &Location) -> bool {
     location.path().is_none_or(|path| path.exists())
 }
 
-/// As [`open`], of a handle.
-pub(super) async fn load(
+/// A handle at a version.
+async fn load(
     mut table: DeltaTable,
     location: &Location,
-    version: Option<i64>,
-) -> Result<Option<DeltaTable>, Error> {
-    let told = |error| Error::from_delta(error, location);
-    if !table.verify_deltatable_existence().await.map_err(told)? {
-        // A checkpoint is spoken of where there was a table.
-        let spoken_of =
-            |path: std::path::PathBuf| path.join("_delta_log/_last_checkpoint").exists();
-        return match location.path().is_some_and(spoken_of) {
-            true => Err(without_log(location)),
-            false => Ok(None),
-        };
-    }
-    let loaded = match version {
-        None => table.load().await,
-        Some(version) => match Version::try_from(version) {
-            Ok(version) => table.load_version(version).await,
-            Err(_) => Err(DeltaTableError::generic(format!("no version {version}"))),
-        },
-    };
-    match loaded {
-        Ok(()) => match damage::empty_version(&table).await {
+    version: Version,
+) -> Result<DeltaTable, Error> {
+    match table.load_version(version).await {
+        Ok(()) => match damage::empty_version(location, version) {
             Some(what) => Err(corrupt(location, what)),
-            None => Ok(Some(table)),
+            None => Ok(table),
         },
         // The log is there, so what cannot be read of it is broken.
         Err(DeltaTableError::NotATable(_)) => Err(without_log(location)),
-        Err(error) if unanswered(&error).is_some() => Err(told(error)),
+        Err(error) if unanswered(&error).is_some() => Err(Error::from_delta(error, location)),
         Err(error) => match Error::from_delta(error, location) {
             Error::Io { what, help } if help.is_none() && !what.contains("permission") => {
                 Err(corrupt(location, damage::named(&table, what).await))
@@ -255,6 +256,48 @@ pub(super) async fn load(
             other => Err(other),
         },
     }
+}
+
+fn no_version(location: &Location, version: Option<i64>) -> Error {
+    Error::Io {
+        what: format!(
+            "`{}` has no version {}",
+            location.shown(),
+            version.unwrap_or_default()
+        ),
+        help: None,
+    }
+}
+
+/// What the commit of the table's version says of itself; `None` where its entry is gone.
+pub(super) async fn last_commit(
+    table: &DeltaTable,
+    location: &Location,
+) -> Result<Option<CommitInfo>, Error> {
+    let told = |error| Error::from_delta(error, location);
+    let version = snapshot(table, location)?.version();
+    let entry = table.log_store().read_commit_entry(version).await;
+    let Some(entry) = entry.map_err(told)? else {
+        return Ok(None);
+    };
+    for line in entry.split(|byte| *byte == b'\n') {
+        // Lines of files are not parsed: there may be thousands of them.
+        let name = b"\"commitInfo\"";
+        let start = &line[..line.len().min(2 * name.len())];
+        if !start.windows(name.len()).any(|part| part == name) {
+            continue;
+        }
+        let action: Action = serde_json::from_slice(line).map_err(|error| {
+            corrupt(
+                location,
+                format!("the log entry of version {version} is not valid JSON: {error}"),
+            )
+        })?;
+        if let Action::CommitInfo(info) = action {
+            return Ok(Some(info));
+        }
+    }
+    Ok(None)
 }
 
 fn corrupt(location: &Location, what: String) -> Error {

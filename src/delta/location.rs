@@ -1,56 +1,95 @@
 //! Where a table lies.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use deltalake::logstore::object_store::local::LocalFileSystem;
+use deltalake::logstore::object_store;
 use deltalake::logstore::object_store::memory::InMemory;
-use deltalake::logstore::object_store::prefix::PrefixStore;
-use deltalake::logstore::object_store::{self, ObjectStore, ObjectStoreScheme};
+use deltalake::logstore::object_store::path::Path as StorePath;
+use deltalake::logstore::object_store::{ObjectStore, ObjectStoreScheme};
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::Error;
 use super::branch::Branch;
-use crate::engine::absolute;
+use super::logs::{Kept, Logs};
+use super::stores;
+use crate::engine::{self, absolute};
 
-/// The root of one table, local or in an object store, with the options of its store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The root of one table, local or in an object store, with the options of its store. As long as one
+/// of a table's locations lives, nothing of its log is read twice.
+#[derive(Clone)]
 pub struct Location {
     url: Url,
+    /// What deltalake is told instead of the URL.
+    known_as: Option<Url>,
     options: BTreeMap<String, String>,
-    /// The folder of a local table that no URL of the libraries leads to.
-    folder: Option<PathBuf>,
     /// The store, where the URL does not say it.
-    below: Option<Below>,
+    below: Option<Arc<dyn ObjectStore>>,
+    opened: Arc<OnceLock<Opened>>,
 }
 
-#[derive(Clone, Debug)]
-struct Below(Arc<dyn ObjectStore>);
+/// The store of a table, and what is known of the table's log.
+pub(super) struct Opened {
+    pub(super) logs: Arc<Logs>,
+    pub(super) kept: Arc<Kept>,
+    /// The table's folder in the store.
+    pub(super) folder: StorePath,
+}
 
-impl PartialEq for Below {
-    fn eq(&self, other: &Below) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+impl PartialEq for Location {
+    fn eq(&self, other: &Location) -> bool {
+        let same_store = match (&self.below, &other.below) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        };
+        self.url == other.url && self.options == other.options && same_store
     }
 }
 
-impl Eq for Below {}
+impl Eq for Location {}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({})", self.url)
+    }
+}
 
 impl Location {
     /// A path, relative to the working directory, or a URL: `file://`, `s3://`, `gs://`, `az://`.
     /// Nothing is made or looked up.
     pub fn new(root: &str, options: BTreeMap<String, String>) -> Result<Location, Error> {
-        let (url, folder) = match Url::parse(root) {
-            Ok(url) if root.contains("://") => (url, None),
-            _ => local(root)?,
+        Location::below(root, &[], options)
+    }
+
+    /// A folder below a root. The names of the folders are taken as they are, whatever they mean in a
+    /// URL: `orders?old` is the folder `orders?old`.
+    pub fn below(
+        root: &str,
+        folders: &[&str],
+        options: BTreeMap<String, String>,
+    ) -> Result<Location, Error> {
+        let url = match Url::parse(root) {
+            Ok(url) if root.contains("://") => below_url(url, root, folders)?,
+            _ => {
+                let mut path = absolute(Path::new(root)).map_err(|e| Error::io(root, &e))?;
+                path.extend(folders);
+                Url::from_directory_path(&path).map_err(|()| Error::Io {
+                    what: format!("`{}` is not a path", path.display()),
+                    help: None,
+                })?
+            }
         };
         Ok(Location {
+            known_as: known_as(&url),
             url,
             options,
-            folder,
             below: None,
+            opened: Arc::default(),
         })
     }
 
@@ -61,7 +100,7 @@ impl Location {
         let root = format!("memory:///{}/", uuid::Uuid::new_v4());
         let below: Arc<dyn ObjectStore> = STORE.clone();
         Ok(Location {
-            below: Some(Below(below)),
+            below: Some(below),
             ..Location::new(&root, BTreeMap::new())?
         })
     }
@@ -69,18 +108,28 @@ impl Location {
     /// The same place in another store, whose root is that of the file system.
     #[cfg(test)]
     pub(super) fn over(self, store: Arc<dyn ObjectStore>) -> Location {
-        let below = Some(Below(store));
-        Location { below, ..self }
+        Location {
+            below: Some(store),
+            opened: Arc::default(),
+            ..self
+        }
     }
 
     /// The folder of a local table.
     pub fn path(&self) -> Option<PathBuf> {
-        if let Some(folder) = &self.folder {
-            return Some(folder.clone());
-        }
         (self.url.scheme() == "file")
             .then(|| self.url.to_file_path().ok())
             .flatten()
+    }
+
+    /// The URL that deltalake is told.
+    fn told(&self) -> &Url {
+        self.known_as.as_ref().unwrap_or(&self.url)
+    }
+
+    /// The URL of the folder.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
     }
 
     /// The path or URL as a person would write it.
@@ -95,77 +144,127 @@ impl Location {
 
     /// A handle on the table, not yet loaded.
     pub(super) fn handle(&self) -> Result<DeltaTable, Error> {
-        self.builder()?
+        let store: Arc<dyn ObjectStore> = self.opened()?.logs.clone();
+        self.builder(store)?
             .build()
             .map_err(|error| Error::from_delta(error, self))
     }
 
     /// A handle whose commits nobody else sees, not yet loaded.
     pub(super) fn branch(&self) -> Result<(DeltaTable, Arc<Branch>), Error> {
-        let store = self.handle()?.log_store().root_object_store(None);
-        let root = match &self.folder {
-            // Its store begins at the table.
-            Some(_) => object_store::path::Path::default(),
-            None => {
-                let parsed = ObjectStoreScheme::parse(&self.url).map_err(|error| Error::Io {
-                    what: format!("`{}`: {error}", self.shown()),
-                    help: None,
-                })?;
-                parsed.1
-            }
-        };
-        let branch = Arc::new(Branch::new(store, &root, self.path().is_some()));
+        let opened = self.opened()?;
+        let local = self.path().is_some();
+        let branch = Branch::new(opened.logs.clone(), &opened.folder, local);
+        let branch = Arc::new(branch);
         let handle = self
-            .builder()?
-            .with_storage_backend(branch.clone(), self.url.clone())
+            .builder(branch.clone())?
             .build()
             .map_err(|error| Error::from_delta(error, self))?;
         Ok((handle, branch))
     }
 
-    fn builder(&self) -> Result<DeltaTableBuilder, Error> {
-        let builder = DeltaTableBuilder::from_url(self.url.clone())
+    /// The table's store, opened at the first use.
+    pub(super) fn opened(&self) -> Result<&Opened, Error> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let logs = match &self.below {
+            Some(below) => Arc::new(Logs::new(Arc::clone(below))),
+            None => {
+                engine::check_options(self.url(), &self.options)?;
+                engine::check_credentials(self.url(), &self.options)?;
+                stores::store(&self.url, self.known_as.as_ref(), &self.options)
+                    .map_err(|error| Error::from_delta(error, self))?
+            }
+        };
+        let folder = match &self.known_as {
+            Some(_) => StorePath::default(),
+            None => {
+                let parsed = ObjectStoreScheme::parse(&self.url);
+                let (_, folder) = parsed.map_err(|error| Error::Io {
+                    what: format!("`{}`: {error}", self.shown()),
+                    help: None,
+                })?;
+                folder
+            }
+        };
+        let kept = logs.of(&folder);
+        Ok(self.opened.get_or_init(|| Opened { logs, kept, folder }))
+    }
+
+    /// Asks the store for what is new in the table's log.
+    pub(super) async fn refresh(&self) -> Result<&Opened, Error> {
+        let opened = self.opened()?;
+        let told = |error: object_store::Error| Error::from_delta(error.into(), self);
+        opened.logs.refresh(&opened.kept).await.map_err(told)?;
+        Ok(opened)
+    }
+
+    /// Refuses a store in which commits of two writers could overwrite each other. It is asked once in
+    /// a process, before the first commit to it.
+    pub async fn prove(&self) -> Result<(), Error> {
+        let Opened { logs, folder, .. } = self.opened()?;
+        if self.below.is_some() {
+            // In memory, with this process as its only writer.
+            return Ok(());
+        }
+        let told = |error: object_store::Error| Error::from_delta(error.into(), self);
+        let found = logs.prove(folder).await.map_err(told)?;
+        found.map_err(|broken| Error::Refused {
+            what: format!("`{}` cannot be written: {broken}", self.shown()),
+            help: "two runs at once would lose a commit without a word, so nothing is written: use a \
+                   store that keeps the condition (S3's `If-None-Match: *`), or put the target on a \
+                   local disk"
+                .to_owned(),
+        })
+    }
+
+    fn builder(&self, store: Arc<dyn ObjectStore>) -> Result<DeltaTableBuilder, Error> {
+        let url = self.told().clone();
+        let builder = DeltaTableBuilder::from_url(url.clone())
             .map_err(|error| Error::from_delta(error, self))?
             .with_storage_options(self.options.clone().into_iter().collect());
-        if let Some(Below(store)) = &self.below {
-            return Ok(builder.with_storage_backend(Arc::clone(store), self.url.clone()));
-        }
-        if let Some(folder) = &self.folder {
-            let store = within(folder).map_err(|error| Error::Io {
-                what: format!("`{}`: {error}", self.shown()),
-                help: None,
-            })?;
-            return Ok(builder.with_storage_backend(store, self.url.clone()));
-        }
-        Ok(builder)
+        Ok(builder.with_storage_backend(store, url))
     }
 }
 
-/// The URL of a folder; and the folder, where the URL stands for it without naming it.
+/// Another URL for a folder that no URL of the libraries leads to.
 ///
 /// deltalake and its kernel turn paths into URLs and hosts and back without encoding each sign again:
-/// `%20` becomes a space, `\` a slash, and `[` ends in a panic. So a table in such a folder has a
-/// store of its own, whose root is the folder.
-fn local(root: &str) -> Result<(Url, Option<PathBuf>), Error> {
-    let path = absolute(Path::new(root)).map_err(|e| Error::io(root, &e))?;
-    let told = || Error::Io {
-        what: format!("`{root}` is not a path"),
-        help: None,
-    };
-    let text = path.to_string_lossy();
-    let is_odd = |sign: char| sign.is_control() || "%[]\\^|@".contains(sign);
-    if !text.contains(is_odd) {
-        let url = Url::from_directory_path(&path).map_err(|()| told())?;
-        return Ok((url, None));
+/// `%3F` becomes a `?`, and `[` ends in a panic. A table in such a folder is known to them as the root of
+/// a store of its own.
+fn known_as(url: &Url) -> Option<Url> {
+    // As a URL has them: `%25` is a `%`.
+    const ODD: [&str; 13] = [
+        "%25", "%5C", "%5E", "%7C", "%7F", "%0", "%1", "[", "]", "^", "|", ":", "@",
+    ];
+    let path = url.path();
+    if !ODD.iter().any(|odd| path.contains(odd)) {
+        return None;
     }
-    let digits = Sha256::digest(text.as_bytes());
+    let digits = Sha256::digest(url.as_str().as_bytes());
     let name: String = digits[..16].iter().map(|b| format!("{b:02x}")).collect();
-    let url = Url::parse(&format!("memory://{name}/")).map_err(|_| told())?;
-    Ok((url, Some(path)))
+    Url::parse(&format!("memory://{name}/")).ok()
 }
 
-/// The file system below a folder, whether it exists or not.
-fn within(folder: &Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let prefix = object_store::path::Path::from_absolute_path(folder)?;
-    Ok(Arc::new(PrefixStore::new(LocalFileSystem::new(), prefix)))
+/// The URL with more folders at its end, encoded.
+fn below_url(mut url: Url, root: &str, folders: &[&str]) -> Result<Url, Error> {
+    let sign = [('?', url.query()), ('#', url.fragment())];
+    if let Some((sign, _)) = sign.iter().find(|(_, rest)| rest.is_some()) {
+        return Err(Error::Io {
+            what: format!("`{root}` is not the URL of a folder: it has a `{sign}`"),
+            help: Some(match sign {
+                '?' => "write `%3F` where the name of the folder has a `?`".to_owned(),
+                _ => "write `%23` where the name of the folder has a `#`".to_owned(),
+            }),
+        });
+    }
+    if !folders.is_empty() {
+        let mut segments = url.path_segments_mut().map_err(|()| Error::Io {
+            what: format!("`{root}` is not the URL of a folder"),
+            help: None,
+        })?;
+        segments.pop_if_empty().extend(folders);
+    }
+    Ok(url)
 }

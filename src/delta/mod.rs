@@ -24,16 +24,20 @@ mod changes;
 mod compare;
 mod constraint;
 mod damage;
+mod durable;
 mod error;
 mod evolve;
 mod features;
+mod gate;
 mod groups;
 mod inspect;
 mod location;
+mod logs;
 pub mod maintain;
 mod merge;
 mod origin;
 mod place;
+mod probe;
 mod prune;
 mod record;
 mod replace;
@@ -42,6 +46,7 @@ mod scan;
 mod schema;
 mod settings;
 mod sides;
+mod stores;
 mod write;
 
 pub use arrive::OwnColumn;
@@ -50,6 +55,7 @@ pub use constraint::{Constraint, Rule};
 pub use damage::damaged;
 pub use error::Error;
 pub use evolve::SchemaChange;
+pub use gate::Gate;
 pub use inspect::{
     Column, TableFacts, check_key, inspect, is_table, provider, record, register_source,
 };

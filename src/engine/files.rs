@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use url::Url;
 
-use super::{Error, Format, Kind, Session, SourceTable};
+use super::{Counted, Error, Format, Kind, Session, SourceTable};
 
 impl Session {
     pub(super) fn locate(&self, source: &SourceTable) -> Result<Vec<ListingTableUrl>, Error> {
@@ -80,7 +80,8 @@ impl Session {
         let (store, _) = object_store::parse_url_opts(url, options).map_err(|e| {
             Error::new(Kind::Source, format!("`{location}` cannot be reached: {e}"))
         })?;
-        runtime.register_object_store(&parsed, Arc::from(store as Box<dyn ObjectStore>));
+        let store: Arc<dyn ObjectStore> = Arc::from(store);
+        runtime.register_object_store(&parsed, Arc::new(Counted(store)));
         Ok(())
     }
 }

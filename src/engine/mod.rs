@@ -33,14 +33,18 @@ mod meaning;
 mod memory;
 mod nan;
 mod narrow;
+mod options;
 mod precedence;
 mod query;
+mod refused;
+mod requests;
 mod reword;
 mod scope;
 mod session;
 mod shape;
 mod sound;
 mod source;
+mod spill;
 mod stage;
 mod subquery;
 mod text;
@@ -60,12 +64,18 @@ pub use lint::{Finding, Keys, Subject};
 pub use located::located;
 pub use meaning::{ColumnKind, ColumnMeaning, Digest, Meaning, Rows};
 pub(crate) use nan::may_hold_nan;
+pub(crate) use options::check_credentials;
+pub use options::check_options;
 pub use query::{Answer, ColumnFact, Plan};
 pub(crate) use query::{keep, sql_type};
+pub(crate) use refused::refused;
+pub(crate) use requests::Counted;
+pub use requests::{Requests, requests};
 pub(crate) use session::reference;
 pub use session::{Name, Session};
 pub use shape::{read_shape, write_shape};
 pub use source::{Format, Sample, SourceOptions, SourceTable};
+pub use spill::remove_spilled;
 pub(crate) use stage::Staged;
 pub(crate) use text::as_texts;
 pub use together::{Query, together};
@@ -75,9 +85,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::object_store::local::LocalFileSystem;
 use datafusion::prelude::SessionConfig;
+
+use spill::SpillFolder;
 
 /// The catalog that every session's names live in.
 pub(crate) const CATALOG: &str = "refx";
@@ -111,9 +125,15 @@ pub struct Engine {
 impl Engine {
     /// Fails when the spill directory cannot be made or written.
     pub fn new(settings: &Settings) -> Result<Engine, Error> {
-        let runtime = runtime(settings)?;
+        let spill = spill_folder(settings)?;
+        let runtime = runtime(settings, spill.as_deref())?;
+        let mut config = config(settings);
+        if let Some(folder) = spill {
+            // With the settings it lives as long as any session does.
+            config.set_extension(folder);
+        }
         let builder = SessionStateBuilder::new()
-            .with_config(config(settings))
+            .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
             .with_analyzer_rule(Arc::new(subquery::Subqueries))
@@ -151,7 +171,19 @@ impl Engine {
     }
 }
 
-fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
+/// The folder that the run spills to. Where nothing was asked for, a temporary folder that cannot be
+/// written is told of by the first query that spills.
+fn spill_folder(settings: &Settings) -> Result<Option<Arc<SpillFolder>>, Error> {
+    let Some(directory) = &settings.spill_directory else {
+        let made = SpillFolder::make(&std::env::temp_dir());
+        return Ok(made.ok().map(Arc::new));
+    };
+    let made = std::fs::create_dir_all(directory).and_then(|()| SpillFolder::make(directory));
+    let folder = made.map_err(|error| unusable(directory, &error))?;
+    Ok(Some(Arc::new(folder)))
+}
+
+fn runtime(settings: &Settings, spill: Option<&SpillFolder>) -> Result<Arc<RuntimeEnv>, Error> {
     let limit = memory_limit(settings);
     let pool = memory::SharedPool::new(limit);
     // A sort merges as many spilled files at once as memory holds, and would leave none to what puts
@@ -160,21 +192,20 @@ fn runtime(settings: &Settings) -> Result<Arc<RuntimeEnv>, Error> {
     let mut disk = DiskManagerBuilder::default()
         .with_max_temp_directory_size(u64::MAX / 2)
         .with_max_spill_merge_fan_in(files_merged);
-    if let Some(directory) = &settings.spill_directory {
-        std::fs::create_dir_all(directory).map_err(|error| unusable(directory, &error))?;
-        // The first query that spills would be the first to tell.
-        let probe = directory.join(format!(".refx-{}", std::process::id()));
-        std::fs::write(&probe, "").map_err(|error| unusable(directory, &error))?;
-        let _ = std::fs::remove_file(probe);
-        disk = disk.with_mode(DiskManagerMode::Directories(vec![directory.clone()]));
+    if let Some(folder) = spill {
+        disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.path().to_owned()]));
     }
-    RuntimeEnvBuilder::new()
+    let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .with_disk_manager_builder(disk)
         // A folder may get new files while the engine lives: an editor's lives long.
         .with_object_list_cache_limit(0)
         .build_arc()
-        .map_err(Error::from)
+        .map_err(Error::from)?;
+    let files = Counted(Arc::new(LocalFileSystem::new()));
+    let local = ObjectStoreUrl::local_filesystem();
+    runtime.register_object_store(local.as_ref(), Arc::new(files));
+    Ok(runtime)
 }
 
 fn unusable(directory: &Path, error: &std::io::Error) -> Error {

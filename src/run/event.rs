@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::Requests;
 use crate::manifest::{NodeId, ResourceType};
 
 /// One thing that happened.
@@ -147,6 +148,8 @@ pub struct RunSummary {
     pub held: usize,
     pub skipped: usize,
     pub interrupted: bool,
+    /// To the stores of tables and sources, from the start of the command.
+    pub requests: Requests,
     /// Seconds.
     #[serde(serialize_with = "seconds")]
     #[schemars(with = "f64")]

@@ -216,7 +216,7 @@ impl Inputs {
         let version = match (self.tables.version(id), table.locations.as_slice()) {
             (Some(version), _) => version,
             (None, [root]) => {
-                let location = Location::new(root, options.clone())?;
+                let location = self.tables.keep(Location::new(root, options.clone())?);
                 let Some(found) = delta::inspect(&location).await? else {
                     return Ok(None);
                 };

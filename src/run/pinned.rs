@@ -1,17 +1,19 @@
 //! Where the tables of a run are, and at which version it reads each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::DateTime;
-use futures::StreamExt;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::OnceCell;
 
+use super::panics;
 use crate::delta::{self, Location};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Session;
-use crate::manifest::{Manifest, Node, NodeId};
+use crate::manifest::{self, Manifest, Node, NodeId};
 use crate::plan::{Facts, TableFacts};
 use crate::template::Relation;
 
@@ -31,6 +33,8 @@ pub struct Tables {
     unproven: Mutex<HashMap<NodeId, Arc<OnceCell<Option<Diagnostic>>>>>,
     /// Why tables that are there cannot be read. Their own steps fail, and so do their readers.
     broken: Mutex<HashMap<NodeId, Diagnostic>>,
+    /// Kept for as long as the run, so that no part of a log is read twice.
+    locations: Mutex<HashMap<String, Location>>,
 }
 
 impl Tables {
@@ -48,6 +52,7 @@ impl Tables {
             versions: Mutex::default(),
             unproven: Mutex::default(),
             broken: Mutex::default(),
+            locations: Mutex::default(),
         }
     }
 
@@ -57,25 +62,36 @@ impl Tables {
     /// [`Code::InvalidConfig`] for names that cannot be folders, [`Code::TableFailed`] for a root
     /// that is neither a path nor a URL.
     pub fn location(&self, relation: &Relation) -> Result<Location, Diagnostic> {
-        let mut path = self.root.trim_end_matches('/').to_string();
-        let schema = relation.schema.as_ref();
-        let parts = schema
-            .filter(|schema| self.plain_schema.as_ref() != Some(schema))
-            .into_iter()
-            .chain([&relation.identifier]);
-        for part in parts {
-            let odd = |letter: char| matches!(letter, '/' | '\\') || letter.is_control();
-            if part.is_empty() || part == "." || part == ".." || part.contains(odd) {
-                return Err(Diagnostic::error(
-                    Code::InvalidConfig,
-                    format!("`{part}` cannot be the name of a table's folder"),
-                )
-                .help("set another `alias` or `schema`"));
+        let folders = manifest::folders(relation, self.plain_schema.as_deref())?;
+        let location = Location::below(&self.root, &folders, self.options.clone());
+        Ok(self.keep(location.map_err(delta::Error::into_diagnostic)?))
+    }
+
+    /// Whether commits of two writers can overwrite each other in the target. `None` where a local root
+    /// is not made yet: nothing is made to find out.
+    pub async fn prove(&self) -> Option<Result<(), Diagnostic>> {
+        let root = Location::new(&self.root, self.options.clone());
+        let proven = match root {
+            Ok(root) if root.path().is_some_and(|path| !path.is_dir()) => return None,
+            Ok(root) => root.prove().await,
+            Err(error) => Err(error),
+        };
+        Some(proven.map_err(delta::Error::into_diagnostic))
+    }
+
+    /// The location of the same table that the run knows already, or else this one.
+    pub(super) fn keep(&self, location: Location) -> Location {
+        let mut known = self
+            .locations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match known.get(location.url()) {
+            Some(known) if *known == location => known.clone(),
+            _ => {
+                known.insert(location.url().to_owned(), location.clone());
+                location
             }
-            path.push('/');
-            path.push_str(part);
         }
-        Location::new(&path, self.options.clone()).map_err(delta::Error::into_diagnostic)
     }
 
     /// The version to read a node's table at; none where it has no table.
@@ -149,12 +165,17 @@ pub async fn inspect<'a>(
             _ => continue,
         };
         looks.push(async move {
-            let found = match tables.location(relation) {
-                Ok(location) => looked_at(&location, node)
-                    .await
-                    .map_err(delta::Error::into_diagnostic),
-                Err(diagnostic) => Err(diagnostic),
+            let look = async {
+                let location = tables.location(relation)?;
+                let found = looked_at(&location, node).await;
+                found.map_err(delta::Error::into_diagnostic)
             };
+            // One table that makes a library panic is no reason not to look at the others.
+            let found = AssertUnwindSafe(look).catch_unwind().await;
+            let found = found.unwrap_or_else(|panic| {
+                let what = format!("reading the table of `{}`", node.name());
+                Err(panics::told(&what, panic.as_ref()))
+            });
             (node, found)
         });
     }

@@ -21,7 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("kill", "race", "high-water", "restart", "older", "disk", "torn", "bad-input", "properties", "store")
+PARTS = (
+    *("kill", "race", "high-water", "restart", "older", "disk", "torn", "bad-input", "properties", "store"),
+    *("condition", "history-cost", "spill", "flush"),
+)
 
 
 @dataclass

@@ -37,6 +37,16 @@ pub(crate) async fn debug(report: Report, settings: &Settings) -> anyhow::Result
             help: None,
         },
     ];
+    if let Some(found) = tables.prove().await {
+        checks.push(Check {
+            name: "commits",
+            result: match &found {
+                Ok(()) => Ok("two writers cannot overwrite each other".into()),
+                Err(diagnostic) => Err(diagnostic.message.clone()),
+            },
+            help: found.err().and_then(|diagnostic| diagnostic.help),
+        });
+    }
     let (facts, broken) = opened.inspect(&every, &tables).await;
     checks.push(Check {
         name: "tables",

@@ -62,6 +62,7 @@ pub async fn optimize(
         if options.dry_run || planned.files_removed == 0 {
             return Ok(planned);
         }
+        location.prove().await?;
         let mut info = carried(&last, &options.run_id);
         match zorder.is_empty() {
             true => info.remove(ZORDER),

@@ -99,6 +99,7 @@ pub async fn restore(
     if options.dry_run {
         return Ok(done);
     }
+    location.prove().await?;
     let entry = match entry {
         Some(entry) => entry,
         None => log::last(&target, location).await?,

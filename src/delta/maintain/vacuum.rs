@@ -141,6 +141,7 @@ pub(super) async fn commit(
     operation: DeltaOperation,
 ) -> Result<i64, Error> {
     let told = |error| Error::from_delta(error, location);
+    location.prove().await?;
     let state = table.snapshot().map_err(told)?;
     let done = CommitBuilder::from(strict(info))
         .build(Some(state), table.log_store(), operation)
