@@ -27,6 +27,10 @@ const FILES: [(&str, &str); 4] = [
     ("models/reader.sql", "select pairs from {{ ref('slow') }}\n"),
 ];
 
+/// A query of one call that takes hours: there is no point at which it could look up.
+const DEEP: &str = "select levenshtein(repeat('a', 1000000 + value), repeat('b', 1000000 + value)) as n\n\
+    from generate_series(1, {{ var('rows', 2) }})\n";
+
 const ASKS: &str = "{% set n = run_query('select count(*) as n from generate_series(1, 100) as a \
     cross join generate_series(1, 100000000000) as b where a.value * b.value % 7 = 3') %}\n\
     select 1 as id\n";
@@ -34,7 +38,7 @@ const ASKS: &str = "{% set n = run_query('select count(*) as n from generate_ser
 #[test]
 fn an_interrupted_build_loses_nothing_and_goes_on() {
     let project = Project::new("once");
-    let mut build = project.build(&[]);
+    let mut build = project.build(&["--threads", "2"]);
     let begun = read_until(&mut build, "quick");
     interrupt(&build);
     let (code, rest) = end(build);
@@ -54,27 +58,40 @@ fn an_interrupted_build_loses_nothing_and_goes_on() {
     assert!(!project.has_table("slow"), "a half table is visible");
     assert!(project.root.join(".refx/run_results.json").is_file());
 
-    let again = project.build(&["--vars", "rows: 10"]);
+    let again = project.build(&["--threads", "2", "--vars", "rows: 10"]);
     let (code, told) = end(again);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("2 tables written, 1 unchanged"), "{told}");
 }
 
 #[test]
-fn a_second_interrupt_ends_it() {
-    let project = Project::new("twice");
-    // A template that waits for its query sees no first Ctrl-C: without the second one this test
-    // would wait for hours.
-    fs::write(project.root.join("models/asks.sql"), ASKS).expect("the folder can be written");
-    let mut build = project.build(&["--select", "quick", "asks"]);
+fn a_query_that_never_looks_up_is_left_to_itself() {
+    let project = Project::new("deep");
+    // As many as there are cores, so that no thread of the queries is free.
+    let deep = thread::available_parallelism().map_or(2, usize::from) + 1;
+    for number in 0..deep {
+        project.write(&format!("models/deep{number}.sql"), DEEP);
+    }
+    project.write("models/asks.sql", ASKS);
+    let threads = (deep + 2).to_string();
+    let select = ["--select", "quick", "deep*", "asks", "--threads", &threads];
+    let mut build = project.build(&select);
     read_until(&mut build, "quick");
-    interrupt(&build);
-    thread::sleep(Duration::from_millis(200));
+    // They are at work by then, or will not begin.
+    thread::sleep(Duration::from_millis(500));
     interrupt(&build);
     let (code, told) = end(build);
-    // By its own exit, and not killed by the signal.
     assert_eq!(code, Some(130), "{told}");
-    assert!(!project.has_table("asks"), "a half table is visible");
+    assert!(
+        told.contains("what was committed stays"),
+        "there is no summary in\n{told}"
+    );
+    for name in ["asks", "deep0", "deep1"] {
+        assert!(!project.has_table(name), "a half table is visible");
+    }
+    let again = project.build(&["--select", "quick", "deep0", "--vars", "rows: 0"]);
+    let (code, told) = end(again);
+    assert_eq!(code, Some(0), "{told}");
 }
 
 struct Project {
@@ -92,9 +109,13 @@ impl Project {
         Project { root }
     }
 
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.root.join(path), text).expect("the folder can be written");
+    }
+
     fn build(&self, arguments: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_refx"))
-            .args(["build", "--threads", "2"])
+            .arg("build")
             .args(arguments)
             .current_dir(&self.root)
             .env("NO_COLOR", "1")

@@ -42,9 +42,6 @@ pub(crate) enum Exit {
 #[error("the command ended: {0:?}")]
 struct Told(Exit);
 
-/// Stack of the threads that plan and render: deep SQL and nested macros recurse.
-const STACK: usize = 16 << 20;
-
 /// Runs a command line and gives the exit code: 0 done, 1 a node failed, 2 could not run, 130
 /// interrupted.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
@@ -56,10 +53,11 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(Exit::CouldNotRun as u8);
         }
     };
-    quiet_panics();
+    // A panic inside of a step, deltalake's own on a full disk among them, becomes that step's failure.
+    crate::run::panics::watch();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(STACK)
+        .thread_stack_size(crate::run::STACK)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -70,6 +68,9 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
     };
     // The first task runs on a thread of the runtime too, with a stack of the same size.
     let exit = runtime.block_on(async { tokio::spawn(dispatch(arguments)).await });
+    // A query that was given up may still be at work: nothing of it is waited for.
+    runtime.shutdown_background();
+    crate::engine::remove_spilled();
     match exit {
         Ok(exit) => exit as u8,
         Err(defect) => {
@@ -79,14 +80,6 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
             );
             Exit::CouldNotRun as u8
         }
-    }
-}
-
-/// A panic inside of a step, deltalake's own on a full disk among them, becomes that step's failure.
-/// What the standard hook prints of it would only tear the display; `RUST_BACKTRACE` brings it back.
-fn quiet_panics() {
-    if std::env::var_os("RUST_BACKTRACE").is_none() {
-        std::panic::set_hook(Box::new(|_| {}));
     }
 }
 

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use super::branch::{Branch, Unpublished};
 use super::evolve::REWRITE;
-use super::inspect::{load, scan};
-use super::{Error, Location};
+use super::inspect::{open, scan, snapshot};
+use super::{Error, Gate, Location};
 use crate::engine::Session;
 
 /// The rows of a table after a commit that nobody sees yet, or of the table as it is where there
@@ -54,9 +54,10 @@ impl Audit for NoAudit {
 /// Makes what was committed on the branch one commit of the table, if the version that it stands on
 /// is still the last.
 pub(super) async fn publish(
-    branch: &Branch,
+    branch: &Arc<Branch>,
     base: Option<u64>,
     candidate: &Candidate<'_>,
+    gate: &Gate,
 ) -> Result<(), Error> {
     let location = candidate.location;
     let told = |error: object_store::Error| Error::from_delta(error.into(), location);
@@ -70,7 +71,24 @@ pub(super) async fn publish(
         })?,
     };
     let version = base.map_or(0, |base| base + 1);
-    match branch.publish(version, entry).await {
+    location.prove().await?;
+    let Some(passing) = gate.enter() else {
+        return Err(Error::Stopped);
+    };
+    // In a task of its own, which nobody gives up: whoever waits for the gate waits for its end.
+    let put = {
+        let branch = Arc::clone(branch);
+        tokio::spawn(async move {
+            let published = branch.publish(version, entry).await;
+            drop(passing);
+            published
+        })
+    };
+    let published = put.await.map_err(|defect| Error::Unsure {
+        version,
+        what: defect.to_string(),
+    })?;
+    match published {
         Ok(()) => {}
         Err(Unpublished::Overtaken) => {
             return Err(Error::Conflict {
@@ -95,10 +113,10 @@ async fn tidy(candidate: &Candidate<'_>, version: u64) -> Result<(), Error> {
     let location = candidate.location;
     let told = |error| Error::from_delta(error, location);
     let config = candidate.table.snapshot().map_err(told)?.table_config();
-    if !(version + 1).is_multiple_of(config.checkpoint_interval().get()) {
+    if !(version + 1).is_multiple_of(checkpoint_interval(&candidate.table, location)?) {
         return Ok(());
     }
-    let Some(table) = load(location.handle()?, location, i64::try_from(version).ok()).await? else {
+    let Some(table) = open(location, i64::try_from(version).ok()).await? else {
         return Ok(());
     };
     create_checkpoint(&table, None).await.map_err(told)?;
@@ -113,6 +131,18 @@ async fn tidy(candidate: &Candidate<'_>, version: u64) -> Result<(), Error> {
         cleanup_metadata(&table, None).await.map_err(told)?;
     }
     Ok(())
+}
+
+/// Commits from one checkpoint to the next. Where the table does not say it, it is what Delta's other
+/// writers take: deltalake's own 100 would have readers open 100 entries.
+fn checkpoint_interval(table: &DeltaTable, location: &Location) -> Result<u64, Error> {
+    const DEFAULT: u64 = 10;
+    let snapshot = snapshot(table, location)?;
+    let configuration = snapshot.metadata().configuration();
+    Ok(match configuration.get("delta.checkpointInterval") {
+        Some(_) => snapshot.table_properties().checkpoint_interval().get(),
+        None => DEFAULT,
+    })
 }
 
 /// Whether an entry only writes the same rows anew.

@@ -18,7 +18,7 @@ use super::audit::{self, Holder};
 use super::branch::Branch;
 use super::candidate::{self, Audit, Candidate};
 use super::constraint;
-use super::inspect::{exists, load, scan, schema, signed, snapshot};
+use super::inspect::{open, scan, schema, signed, snapshot};
 use super::maintain::log::{self, Entry};
 use super::record::{self, Record};
 use super::schema::Fit;
@@ -51,10 +51,11 @@ impl Begun {
             .update_datafusion_session(&session.state())
             .map_err(|error| Error::from_delta(error, location))?;
         let (handle, branch) = location.branch()?;
-        let table = match exists(location) {
-            true => load(handle.clone(), location, None).await?,
-            false => None,
-        };
+        let table = open(location, None).await?.map(|table| {
+            let mut on_branch = handle.clone();
+            on_branch.state = table.state;
+            on_branch
+        });
         let base = table.as_ref().and_then(DeltaTable::version);
         let stands = match write.stands_on {
             Standpoint::Any => true,
@@ -182,7 +183,10 @@ impl Change<'_> {
             no_binary(&self.fit.schema, &by)?;
         }
         audit::check_partition_values(self.rows()?, &by).await?;
-        let applied = self.apply(begun).await?;
+        let applied = match self.apply(begun).await {
+            Err(error) => return Err(self.explained(error, begun).await),
+            Ok(applied) => applied,
+        };
         let candidate = Candidate {
             location: self.location(),
             table: applied.table,
@@ -194,7 +198,8 @@ impl Change<'_> {
                 version: self.base.map(signed),
             });
         }
-        candidate::publish(&begun.branch, self.base, &candidate).await?;
+        let gate = &self.write.gate;
+        candidate::publish(&begun.branch, self.base, &candidate, gate).await?;
         let changed = candidate.table.version() != self.base;
         Ok(Commit {
             // What may be several commits on the branch is one of the table.
@@ -202,6 +207,25 @@ impl Change<'_> {
             stands_on: self.base.map(signed),
             ..applied.commit
         })
+    }
+
+    /// The error with the rule of the table that the rows break, where that is what is wrong.
+    async fn explained(&self, error: Error, begun: &Begun) -> Error {
+        let Some(table) = &begun.table else {
+            return error;
+        };
+        if !error.to_string().contains("validation check") {
+            return error;
+        }
+        let named = async {
+            let table = snapshot(table, self.location())?;
+            let rows = self.rows()?;
+            constraint::broken_of_table(&self.context, rows, table, &self.fit.key).await
+        };
+        match named.await {
+            Ok(Some(named)) => named,
+            _ => error,
+        }
     }
 
     /// Makes the change on the branch.

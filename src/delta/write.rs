@@ -17,7 +17,7 @@ use super::maintain::log;
 use super::origin::Origin;
 use super::record;
 use super::schema::{Fit, Policy, same_columns};
-use super::{Error, Location, Merge, merge};
+use super::{Error, Gate, Location, Merge, merge};
 use crate::engine::{Kind, Plan, Session};
 use crate::project::config::{OnDuplicateKey, OnSchemaChange};
 
@@ -106,6 +106,8 @@ pub struct Write {
     pub admission: Option<Merge>,
     /// The state of the table that the rows were computed from. On any other their write is of no use.
     pub stands_on: Standpoint,
+    /// Whether the run may still commit.
+    pub gate: Gate,
 }
 
 impl Write {
@@ -128,6 +130,7 @@ impl Write {
             origin: None,
             admission: None,
             stands_on: Standpoint::Any,
+            gate: Gate::default(),
         }
     }
 }

@@ -23,6 +23,10 @@ pub(super) async fn commit(
     session: &Session,
 ) -> Result<delta::Commit, delta::Error> {
     let Work { job, node, .. } = *work;
+    let write = &Write {
+        gate: job.interrupt.gate.clone(),
+        ..write.clone()
+    };
     let telling = async {
         let mut told = 0;
         loop {

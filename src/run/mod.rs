@@ -12,6 +12,7 @@ mod interrupt;
 mod landing;
 mod model;
 mod origin;
+pub mod panics;
 mod pinned;
 mod queries;
 pub mod results;
@@ -20,6 +21,7 @@ mod seed;
 mod step;
 mod unit;
 mod verdict;
+mod workers;
 mod writing;
 
 pub use event::{Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult};
@@ -29,6 +31,7 @@ pub use model::{foresee, left_behind};
 pub use pinned::{Tables, inspect};
 pub use queries::Live;
 pub use unit::{Ask, Shapes, create};
+pub use workers::STACK;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,13 +39,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use tokio::task::JoinError;
 
 use crate::compile::Basis;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::manifest::{Node, NodeId};
 use crate::plan::Plan;
 use crate::project::Spanned;
+use crate::template::Argument;
+use workers::Workers;
 
 /// Listens to a run.
 pub type Emit = Arc<dyn Fn(Event) + Send + Sync>;
@@ -113,8 +119,10 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
             .push(result);
     };
 
+    let workers = Workers::new();
     let mut failed_hooks = 0;
-    let started_well = match hooks::of_run(job, &job.on_run_start, BTreeMap::new()).await {
+    let begun = hooks_of_run(&workers, job, &job.on_run_start, BTreeMap::new()).await;
+    let started_well = match begun {
         Ok(()) => true,
         Err(diagnostic) => {
             failed_hooks += 1;
@@ -135,11 +143,11 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
                 let info = describe(plan, at, job);
                 let step = plan.steps[at].clone();
                 job.emit(Event::StepStarted(info.clone()));
-                let (job, finish) = (Arc::clone(job), &finish);
+                let (job, finish, workers) = (Arc::clone(job), &finish, &workers);
                 let audits: Vec<usize> = step.audits.clone();
                 let audited: Vec<_> = audits.iter().map(|at| plan.steps[*at].clone()).collect();
                 async move {
-                    let (result, tests) = one(&job, &step, info, audited).await;
+                    let (result, tests) = one(workers, &job, &step, info, audited).await;
                     let succeeded = !result.outcome.is_failure();
                     let ended = match tests.is_empty() {
                         true => Vec::new(),
@@ -174,7 +182,8 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
             let finished = finished.lock().unwrap_or_else(PoisonError::into_inner);
             hooks::ended(job, &finished)
         };
-        if let Err(diagnostic) = hooks::of_run(job, &job.on_run_end, names).await {
+        let ended = hooks_of_run(&workers, job, &job.on_run_end, names).await;
+        if let Err(diagnostic) = ended {
             failed_hooks += 1;
             job.emit(Event::Diagnostic(diagnostic));
         }
@@ -185,14 +194,48 @@ pub async fn execute(plan: &Plan, job: &Arc<Job>) -> RunResults {
     let mut summary = summarize(&steps);
     summary.failed += failed_hooks;
     summary.interrupted = job.interrupt.is_raised();
+    summary.requests = engine::requests();
     summary.elapsed = started.elapsed();
     job.emit(Event::RunFinished(summary.clone()));
     RunResults { steps, summary }
 }
 
+/// Runs the hooks round a run. Those that are left to themselves have failed.
+async fn hooks_of_run(
+    workers: &Workers,
+    job: &Arc<Job>,
+    hooks: &[Spanned<String>],
+    names: BTreeMap<String, Argument>,
+) -> Result<(), Diagnostic> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let work = {
+        let (job, hooks) = (Arc::clone(job), hooks.to_vec());
+        async move { hooks::of_run(&job, &hooks, names).await }
+    };
+    match workers.run(&job.interrupt, work).await {
+        Some(Ok(done)) => done,
+        Some(Err(defect)) => Err(panicked("a hook round the run", defect)),
+        None => Err(Diagnostic::error(
+            Code::HookFailed,
+            "a hook round the run was interrupted",
+        )),
+    }
+}
+
+/// A panic of a task as the failure of what it was for.
+fn panicked(what: &str, defect: JoinError) -> Diagnostic {
+    match defect.try_into_panic() {
+        Ok(panic) => panics::told(what, panic.as_ref()),
+        Err(defect) => Diagnostic::error(Code::QueryFailed, format!("{what} was ended: {defect}")),
+    }
+}
+
 /// Runs one step in a task of its own, so that steps share the cores, and a defect in one of them
 /// is a failure of that one. With it the tests of its candidate, in their order, where it came to them.
 async fn one(
+    workers: &Workers,
     job: &Arc<Job>,
     step: &crate::plan::Step,
     info: StepInfo,
@@ -200,22 +243,18 @@ async fn one(
 ) -> (StepResult, Vec<step::Timed>) {
     let started_at = Utc::now();
     let started = Instant::now();
-    let task = {
+    let work = {
         let (job, step) = (Arc::clone(job), step.clone());
-        tokio::spawn(async move { step::run(&job, &step, audits).await })
+        async move { step::run(&job, &step, audits).await }
     };
-    let done = task.await.unwrap_or_else(|defect| {
-        let diagnostic = Diagnostic::error(
-            Code::QueryFailed,
-            format!("`{}` met a defect of refx: {defect}", info.name),
-        )
-        .help("the table is as it was; please report this with the model's text");
-        step::Done {
-            ended: step::Ended::failed(diagnostic),
-            compiled: None,
-            tests: Vec::new(),
+    let done = match workers.run(&job.interrupt, work).await {
+        Some(Ok(done)) => done,
+        Some(Err(defect)) => {
+            let ended = step::Ended::failed(panicked(&format!("`{}`", info.name), defect));
+            step::Done::without_sql(ended)
         }
-    });
+        None => step::Done::without_sql(step::interrupted(job, &step.node).await),
+    };
     let timed = step::Timed {
         ended: done.ended,
         compiled: done.compiled,

@@ -14,7 +14,7 @@ use crate::compile::Compiled;
 use crate::delta;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::Session;
-use crate::manifest::Node;
+use crate::manifest::{Node, NodeId};
 use crate::plan::Step;
 
 /// What is left of a step when it is over.
@@ -40,6 +40,17 @@ pub(super) struct Done {
     pub tests: Vec<Timed>,
 }
 
+impl Done {
+    /// A step that came to no SQL.
+    pub(super) fn without_sql(ended: Ended) -> Done {
+        Done {
+            ended,
+            compiled: None,
+            tests: Vec::new(),
+        }
+    }
+}
+
 /// A step that is over, and when it was.
 pub(super) struct Timed {
     pub ended: Ended,
@@ -63,11 +74,7 @@ impl Timed {
 
 /// Runs the step, and the tests of its candidate before that is published.
 pub(super) async fn run(job: &Arc<Job>, step: &Step, audits: Vec<Step>) -> Done {
-    let failed = |diagnostic| Done {
-        ended: Ended::failed(diagnostic),
-        compiled: None,
-        tests: Vec::new(),
-    };
+    let failed = |diagnostic| Done::without_sql(Ended::failed(diagnostic));
     let node = match job.node(&step.node) {
         Ok(node) => node,
         Err(diagnostic) => return failed(diagnostic),
@@ -95,8 +102,10 @@ pub(super) async fn run(job: &Arc<Job>, step: &Step, audits: Vec<Step>) -> Done 
         }
     };
     let ended = tokio::select! {
+        // First: a commit that was let through no more is no failure of the step.
+        biased;
+        () = job.interrupt.wait() => interrupted(job, &step.node).await,
         ended = done => ended.unwrap_or_else(|diagnostic| Ended::failed(placed(diagnostic, node))),
-        () = job.interrupt.wait() => interrupted(job, node).await,
     };
     Done {
         ended,
@@ -134,27 +143,45 @@ pub(super) fn placed(diagnostic: Diagnostic, node: &Node) -> Diagnostic {
 }
 
 /// A step that was given up. A commit is atomic and may have been made at the last moment, so the
-/// table itself is asked.
-async fn interrupted(job: &Job, node: &Node) -> Ended {
-    let before = job.tables.version(node.id());
-    let mut outcome = Outcome::Skipped(SkipReason::Interrupted);
-    if let Some(relation) = node.relation()
-        && let Ok(location) = job.tables.location(relation)
-        && let Ok(Some(facts)) = delta::inspect(&location).await
-        && let Ok(version) = u64::try_from(facts.version)
-        && before.is_none_or(|before| version > before)
-        && facts.commit_info.get("refx.run_id").and_then(Value::as_str)
-            == Some(&*job.basis.invocation.invocation_id)
-    {
-        outcome = Outcome::Committed {
-            version,
-            rows: RowCounts::default(),
-        };
-    }
+/// table itself is asked, once no more commits can come.
+pub(super) async fn interrupted(job: &Job, node: &NodeId) -> Ended {
+    /// A store may take long to answer a commit that is on its way.
+    const ANSWER: Duration = Duration::from_secs(5);
+    let skipped = Outcome::Skipped(SkipReason::Interrupted);
+    let look = async {
+        job.interrupt.gate.close().await;
+        committed(job, node).await
+    };
+    let outcome = match tokio::time::timeout(ANSWER, look).await {
+        Ok(found) => found.unwrap_or(skipped),
+        Err(_) => Outcome::Failed(
+            Diagnostic::error(
+                Code::TableFailed,
+                format!("whether `{node}` was committed is not known: its store does not answer"),
+            )
+            .help("run again: what is committed already is not applied twice"),
+        ),
+    };
     Ended {
         outcome,
         warnings: Vec::new(),
     }
+}
+
+/// What the run has committed to the table of a node.
+async fn committed(job: &Job, node: &NodeId) -> Option<Outcome> {
+    let relation = job.node(node).ok()?.relation()?;
+    let location = job.tables.location(relation).ok()?;
+    let found = delta::inspect(&location).await.ok()??;
+    let version = u64::try_from(found.version).ok()?;
+    let before = job.basis.facts.get(node).map(|facts| facts.version);
+    let is_new = before.is_none_or(|before| version > before);
+    let run = found.commit_info.get("refx.run_id").and_then(Value::as_str);
+    let is_ours = run == Some(&*job.basis.invocation.invocation_id);
+    (is_new && is_ours).then_some(Outcome::Committed {
+        version,
+        rows: RowCounts::default(),
+    })
 }
 
 impl Job {

@@ -330,7 +330,8 @@ impl Prepared<'_> {
             .map_err(|error| located(error, &self.compiled))?;
         let location = job.tables.location(&test.relation)?;
         let folder = location.shown();
-        let write = Write::new(location, Action::Overwrite { key: None });
+        let mut write = Write::new(location, Action::Overwrite { key: None });
+        write.gate = job.interrupt.gate.clone();
         delta::write(&self.session, &plan, &write, &delta::NoAudit)
             .await
             .map(|_| folder)
