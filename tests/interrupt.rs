@@ -28,8 +28,8 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// A query of one call that takes hours: there is no point at which it could look up.
-const DEEP: &str = "select levenshtein(repeat('a', 1000000 + value), repeat('b', 1000000 + value)) as n\n\
-    from generate_series(1, {{ var('rows', 2) }})\n";
+const DEEP: &str = "select levenshtein(repeat('a', 1000000 + id), repeat('b', 1000000 + id)) as n\n\
+    from {{ ref('quick') }} where id <= {{ var('rows', 2) }}\n";
 
 const ASKS: &str = "{% set n = run_query('select count(*) as n from generate_series(1, 100) as a \
     cross join generate_series(1, 100000000000) as b where a.value * b.value % 7 = 3') %}\n\

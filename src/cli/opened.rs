@@ -89,6 +89,7 @@ impl<'a> Opened<'a> {
         };
         diagnostics.append(&mut loaded.diagnostics);
         diagnostics.extend(found);
+        diagnostics.extend(unknown_options(&loaded));
         if settings.warn_error {
             for diagnostic in &mut diagnostics {
                 diagnostic.severity = Severity::Error;
@@ -560,4 +561,35 @@ fn named_selectors(node: &project::Node) -> Map<String, Value> {
             Some((name, entry.to_json()))
         })
         .collect()
+}
+
+/// Storage options, of the target and of sources, that their stores do not have.
+fn unknown_options(loaded: &Loaded) -> Vec<Diagnostic> {
+    let target = &loaded.project.file.target;
+    let sources = loaded
+        .manifest
+        .nodes
+        .values()
+        .filter_map(|node| match node {
+            Node::Source(source) => source.place.as_ref(),
+            _ => None,
+        });
+    let of_sources = sources.flat_map(|place| {
+        let urls = place.locations.iter();
+        urls.map(move |url| (url.as_str(), &place.storage_options, &place.span))
+    });
+    let of_target = (
+        target.root.value.as_str(),
+        &target.storage_options,
+        &target.root.span,
+    );
+    let checked = std::iter::once(of_target).chain(of_sources);
+    let told = checked.filter_map(|(url, options, span)| {
+        let error = engine::check_options(url, &options.0).err()?;
+        Some(Diagnostic {
+            code: Code::InvalidConfig,
+            ..error.into_diagnostic().at(span.clone())
+        })
+    });
+    told.collect()
 }

@@ -8,6 +8,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{Expr, lit, when};
 use datafusion::prelude::SessionContext;
+use deltalake::kernel::{EagerSnapshot, MetadataValue};
 
 use super::Error;
 use super::audit::{ROWS, SHOWN, any_null, columns, counted, engine, number, samples};
@@ -204,4 +205,84 @@ async fn values(offenders: DataFrame) -> Result<Vec<String>, Error> {
         .map_err(engine)?;
     let first = first.collect().await.map_err(engine)?;
     Ok(counted(&first, ROWS))
+}
+
+/// Which of the table's own rules the rows break, whoever wrote it into the table: deltalake tells only
+/// how many rows. `None` where none is found.
+pub(super) async fn broken_of_table(
+    context: &SessionContext,
+    rows: DataFrame,
+    table: &EagerSnapshot,
+    key: &[String],
+) -> Result<Option<Error>, Error> {
+    for (name, condition) in own_rules(table) {
+        let parsed = context
+            .state()
+            .create_logical_expr(&condition, rows.schema());
+        // What cannot be planned over these columns is not what they broke.
+        let Ok(condition) = parsed else { continue };
+        let named = condition.column_refs();
+        let shown = rows.schema().fields().iter().map(|field| field.name());
+        let shown = shown.filter(|column| {
+            key.contains(column) || named.iter().any(|named| named.name == **column)
+        });
+        let shown: Vec<String> = shown.cloned().collect();
+        // deltalake takes NULL for a broken rule.
+        let offenders = rows.clone().filter(condition.is_not_true());
+        let offenders = offenders.map_err(engine)?;
+        let found = offenders.clone().count().await.map_err(engine)? as u64;
+        if found == 0 {
+            continue;
+        }
+        let sample = offenders.select(columns(&shown)).map_err(engine)?;
+        return Ok(Some(Error::Constraint {
+            name,
+            rows: found,
+            samples: samples(sample).await?,
+        }));
+    }
+    Ok(None)
+}
+
+/// What the table asks of each row, as names for a message and as conditions.
+fn own_rules(table: &EagerSnapshot) -> Vec<(String, String)> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut rules = Vec::new();
+    for (name, condition) in table.metadata().configuration() {
+        if let Some(name) = name.strip_prefix("delta.constraints.") {
+            rules.push((
+                format!("`{name}` of the table: `{condition}`"),
+                condition.clone(),
+            ));
+        }
+    }
+    rules.sort();
+    for field in table.schema().fields() {
+        let column = field.name();
+        let text = |key: &str| match field.metadata().get(key) {
+            Some(MetadataValue::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        if let Some(condition) = text("delta.invariants").and_then(|text| invariant(&text)) {
+            let name = format!("of the table's column `{column}`: `{condition}`");
+            rules.push((name, condition));
+        }
+        if let Some(expression) = text("delta.generationExpression") {
+            let name = format!("of the table's column `{column}`: it is `{expression}`");
+            let condition = format!("{} is not distinct from ({expression})", quoted(column));
+            rules.push((name, condition));
+        }
+        if !field.is_nullable() {
+            let name = format!("of the table's column `{column}`: it is never NULL");
+            rules.push((name, format!("{} is not null", quoted(column))));
+        }
+    }
+    rules
+}
+
+/// The condition in `{"expression": {"expression": "id > 0"}}`.
+fn invariant(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let condition = value.get("expression")?.get("expression")?;
+    Some(condition.as_str()?.to_owned())
 }

@@ -116,6 +116,9 @@ pub enum Error {
     /// The store neither took the commit nor said that it is not there.
     #[error("whether version {version} was committed is not known: {what}")]
     Unsure { version: u64, what: String },
+    /// The run was given up before the commit.
+    #[error("nothing was committed: the run was interrupted")]
+    Stopped,
     #[error(transparent)]
     Engine(#[from] engine::Error),
 }
@@ -149,6 +152,12 @@ impl Error {
     /// Every error of deltalake in these words.
     pub(super) fn from_delta(error: DeltaTableError, location: &Location) -> Error {
         let shown = location.shown();
+        if let Some(refused) = engine::refused(&error) {
+            return Error::Io {
+                what: format!("`{shown}`: {}", refused.what()),
+                help: Some(refused.help().to_owned()),
+            };
+        }
         match error {
             DeltaTableError::NotATable(_) | DeltaTableError::NotInitialized => {
                 Error::Missing { location: shown }
@@ -288,6 +297,7 @@ impl Error {
             Error::Unsure { .. } => told(Code::TableFailed).help(
                 "run again when the store can be reached: what is committed already is not applied twice",
             ),
+            Error::Stopped => told(Code::TableFailed).help("run again"),
             Error::Corrupt { .. } => told(Code::TableFailed).help(
                 "nothing was written; restore its files, or move its folder away and run again: \
                      the table is built anew",

@@ -171,8 +171,15 @@ impl Location {
         let logs = match &self.below {
             Some(below) => Arc::new(Logs::new(Arc::clone(below))),
             None => {
-                engine::check_options(self.url(), &self.options)?;
-                engine::check_credentials(self.url(), &self.options)?;
+                let checked = engine::check_options(self.url(), &self.options)
+                    .and_then(|()| engine::check_credentials(self.url(), &self.options));
+                checked.map_err(|error| {
+                    let told = error.into_diagnostic();
+                    Error::Io {
+                        what: format!("`{}`: {}", self.shown(), told.message),
+                        help: told.help,
+                    }
+                })?;
                 stores::store(&self.url, self.known_as.as_ref(), &self.options)
                     .map_err(|error| Error::from_delta(error, self))?
             }

@@ -26,6 +26,7 @@ impl SourceTable {
         let locations = place.locations.iter();
         SourceTable {
             locations: locations.map(|location| path(root, location)).collect(),
+            storage_options: place.storage_options.clone(),
             format: place.format.map(|format| match format {
                 project::Format::Delta => Format::Delta,
                 project::Format::Parquet => Format::Parquet,

@@ -9,6 +9,7 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::error::system_error;
+use super::refused::refused;
 use super::reword::{reword, types};
 use super::{CATALOG, Error, Kind, Position, SCHEMA};
 
@@ -382,6 +383,15 @@ pub(super) fn parquet(error: &ParquetError) -> Error {
 
 fn store(error: &object_store::Error) -> Error {
     use object_store::Error as Store;
+    if let Some(refused) = refused(error) {
+        let place = match error {
+            Store::NotFound { path, .. }
+            | Store::PermissionDenied { path, .. }
+            | Store::Unauthenticated { path, .. } => format!("`{path}`: "),
+            _ => String::new(),
+        };
+        return Error::new(Kind::Io, format!("{place}{}", refused.what())).help(refused.help());
+    }
     match error {
         Store::NotFound { path, .. } => Error::new(Kind::Missing, format!("there is no `{path}`")),
         Store::PermissionDenied { path, .. } | Store::Unauthenticated { path, .. } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::DataFusionError;
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use url::Url;
 
-use super::{Counted, Error, Format, Kind, Session, SourceTable};
+use super::{Counted, Error, Format, Kind, Session, SourceTable, check_credentials};
 
 impl Session {
     pub(super) fn locate(&self, source: &SourceTable) -> Result<Vec<ListingTableUrl>, Error> {
@@ -21,10 +21,15 @@ impl Session {
             return Err(Error::new(Kind::Source, "the source has no location"));
         }
         let locations = source.locations.iter();
-        locations.map(|text| self.locate_one(text)).collect()
+        let own = &source.storage_options.0;
+        locations.map(|text| self.locate_one(text, own)).collect()
     }
 
-    fn locate_one(&self, location: &str) -> Result<ListingTableUrl, Error> {
+    fn locate_one(
+        &self,
+        location: &str,
+        own: &BTreeMap<String, String>,
+    ) -> Result<ListingTableUrl, Error> {
         let url = match Url::parse(location) {
             // A one-letter scheme is a drive.
             Ok(url) if url.scheme().len() > 1 && location.contains("://") => url,
@@ -36,7 +41,7 @@ impl Session {
                 .map_err(|()| Error::new(Kind::Source, format!("`{location}` is not a path")))?;
             return local(&path.to_string_lossy());
         }
-        self.connect(&url, location)?;
+        self.connect(&url, location, own)?;
         // Globs are understood in paths alone, so the URL is split by hand.
         let parsed = match location.find(['*', '?', '[']) {
             Some(first) => {
@@ -55,17 +60,38 @@ impl Session {
         Ok(parsed)
     }
 
-    /// Registers the store of the URL, once for each bucket.
-    fn connect(&self, url: &Url, location: &str) -> Result<(), Error> {
+    /// Registers the store of the URL, once for each bucket. What the source itself says of the store
+    /// comes before what the target says.
+    fn connect(
+        &self,
+        url: &Url,
+        location: &str,
+        own: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        /// The options by which the sources of this process reach each bucket.
+        static REACHED: Mutex<BTreeMap<String, BTreeMap<String, String>>> =
+            Mutex::new(BTreeMap::new());
         let root = &url[..url::Position::BeforePath];
         let parsed = Url::parse(root)
             .map_err(|e| Error::new(Kind::Source, format!("`{location}` is not a URL: {e}")))?;
+        let mut declared = self.storage_options.as_ref().clone();
+        declared.extend(own.clone());
         let runtime = self.context.runtime_env();
+        let mut reached = REACHED.lock().unwrap_or_else(PoisonError::into_inner);
         let known = datafusion::execution::object_store::ObjectStoreUrl::parse(root)
             .is_ok_and(|url| runtime.object_store(&url).is_ok());
         if known {
-            return Ok(());
+            let others = reached.get(root).unwrap_or(&self.storage_options);
+            if own.is_empty() || *others == declared {
+                return Ok(());
+            }
+            return Err(Error::new(
+                Kind::Source,
+                format!("`{location}`: what else is read of `{root}` has other `storage_options`"),
+            )
+            .help("give all sources and targets in one bucket the same `storage_options`"));
         }
+        check_credentials(location, &declared)?;
         let environment = std::env::vars().filter_map(|(key, value)| {
             let key = key.to_lowercase();
             let cloud = ["aws_", "google_", "azure_"];
@@ -74,14 +100,18 @@ impl Session {
                 .any(|prefix| key.starts_with(prefix))
                 .then_some((key, value))
         });
-        let declared = self.storage_options.iter();
         let mut options: BTreeMap<String, String> = environment.collect();
-        options.extend(declared.map(|(key, value)| (key.to_lowercase(), value.clone())));
+        options.extend(
+            declared
+                .iter()
+                .map(|(key, value)| (key.to_lowercase(), value.clone())),
+        );
         let (store, _) = object_store::parse_url_opts(url, options).map_err(|e| {
             Error::new(Kind::Source, format!("`{location}` cannot be reached: {e}"))
         })?;
         let store: Arc<dyn ObjectStore> = Arc::from(store);
         runtime.register_object_store(&parsed, Arc::new(Counted(store)));
+        reached.insert(root.to_owned(), declared);
         Ok(())
     }
 }

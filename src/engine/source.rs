@@ -25,6 +25,7 @@ use super::files::{Listed, ending, files_at, format_of, is_folder, listed, missi
 pub use super::text::Sample;
 use super::text::Texts;
 use super::{Error, Kind, Name, Session};
+use crate::project::StorageOptions;
 
 /// The files looked at for the format of a folder.
 const PROBED: usize = 50;
@@ -45,6 +46,8 @@ pub struct SourceTable {
     /// Guessed from the files when absent.
     pub format: Option<Format>,
     pub options: SourceOptions,
+    /// Of the store of the files; they come before those of the target.
+    pub storage_options: StorageOptions,
     /// The version of a Delta table; the latest when absent.
     pub version: Option<i64>,
 }

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::panics;
 use crate::delta::{self, Location};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::Diagnostic;
 use crate::engine::Session;
 use crate::manifest::{self, Manifest, Node, NodeId};
 use crate::plan::{Facts, TableFacts};

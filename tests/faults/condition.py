@@ -65,6 +65,7 @@ class Condition:
                 "AWS_S3_LOCKING_PROVIDER",
                 AWS_S3_LOCKING_PROVIDER="dynamodb",
             )
+            self.source(port)
             self.missing(f"s3://absent/{self.root.name}", s3.options(port), "the bucket does not exist")
         for status, code, words in (
             (403, "AccessDenied", "the store does not give permission"),
@@ -128,6 +129,25 @@ class Condition:
         logs = [key for key in s3.keys(port, f"{folder}/") if "_delta_log" in key]
         if logs:
             self.wrong.append(f"{folder}: {len(logs)} files of a log were written")
+
+    def source(self, port):
+        """Files of a source are read with the options of the source alone."""
+        root = self.context.folder / "source"
+        (root / "models").mkdir(parents=True)
+        (root / "project.yml").write_text("name: source\n")
+        (root / "models/read.sql").write_text("select sum(n) as n from {{ source('raw', 'numbers') }}\n")
+        table = {
+            "name": "numbers",
+            "location": f"s3://{s3.BUCKET}/raw/numbers.csv",
+            "storage_options": s3.options(port),
+        }
+        sources = {"sources": [{"name": "raw", "tables": [table]}]}
+        (root / "models/sources.yml").write_text(json.dumps(sources))
+        s3.request(port, "PUT", f"/{s3.BUCKET}/raw/numbers.csv", b"n\n20\n22\n")
+        answer = self.context.refx.run(root, "show", "read", "--output", "csv")
+        self.tried += 1
+        if answer.code != 0 or "42" not in answer.text:
+            self.wrong.append(f"a source in the store: exit {answer.code}: {answer.text[:400]}")
 
     def missing(self, root, options, words):
         """What is missing is named, and the table is not called broken."""

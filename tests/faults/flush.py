@@ -79,6 +79,7 @@ name: flush
 models:
   +materialized: incremental
   +primary_key: id
+  +table_properties: {delta.checkpointInterval: "2"}
   flush:
     parts: {+partition_by: part}
 """
@@ -89,7 +90,7 @@ MODELS = {
     "select {{ var('day') }} * 10 + value as id from generate_series(1, 5)\n",
     "replaced": "{{ config(materialized='table') }}\nselect {{ var('day') }} as id\n",
 }
-DAYS = {"short": 11, "full": 40}
+DAYS = {"short": 3, "full": 40}
 
 
 def run(context):

@@ -9,7 +9,7 @@ import json
 
 from deltalake import DeltaTable
 
-BUILDS = {"short": 32, "full": 92}
+BUILDS = {"short": 22, "full": 92}
 
 PROJECT = """\
 name: history

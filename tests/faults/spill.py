@@ -22,7 +22,7 @@ targets:
 default-target: dev
 """
 # Sorts more than fits, for as long as it is let.
-SPILLS = "select value, repeat('x', 200) as text from generate_series(1, {{ var('rows') }}) order by value % 1009, value\n"
+SPILLS = "select value, repeat('x', 200) as text from generate_series(1, {{ var('rows', 10) }}) order by value % 1009, value\n"
 SMALL = "select 1 as id\n"
 
 
