@@ -109,7 +109,7 @@ async fn tables(place: &Place, session: &Session, dice: &mut Dice) -> Vec<String
         let root = place.root.join(name).display().to_string();
         let location = Location::new(&root, BTreeMap::new()).unwrap();
         for part in &parts {
-            let mut write = Write::new(location.clone(), Action::Append);
+            let mut write = Write::new(location.clone(), Action::Append { key: None });
             write.partition_by = by.iter().map(|column| (*column).to_owned()).collect();
             let plan = session.plan(part).await.unwrap();
             super::write(session, &plan, &write, &NoAudit)
