@@ -25,8 +25,10 @@ use crate::template::{
 };
 
 mod compiled;
+mod counting;
 
 pub use compiled::{Asked, Compiled};
+pub use counting::{Counting, counting, written};
 
 /// What compilation rests on, shared by all nodes of an invocation.
 #[derive(Clone, Debug)]

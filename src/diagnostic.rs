@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+mod aftermath;
 mod code;
 mod codes;
 mod show;
 
+pub use aftermath::without_aftermath;
 pub use codes::Code;
 pub use show::render;
 

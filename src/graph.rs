@@ -159,12 +159,20 @@ fn cycle(manifest: &Manifest, edges: &DiGraph<NodeId, ()>) -> Diagnostic {
     };
     let mut names: Vec<String> = path.iter().map(name).collect();
     names.push(names[0].clone());
-    let diagnostic = Diagnostic::error(
-        Code::Cycle,
-        format!("models read each other in a circle: {}", names.join(" → ")),
-    )
-    .note("an arrow leads from a model to one that reads it")
-    .help("take one `ref` of the circle out, for instance by moving what both need to a model of its own");
+    let diagnostic = match names.as_slice() {
+        [only, again] if only == again => {
+            Diagnostic::error(Code::Cycle, format!("`{only}` reads itself")).help(
+                "read what the table holds by `{{ this }}`, inside of \
+                 `{% if is_incremental() %} … {% endif %}`",
+            )
+        }
+        _ => Diagnostic::error(
+            Code::Cycle,
+            format!("models read each other in a circle: {}", names.join(" → ")),
+        )
+        .note("an arrow leads from a model to one that reads it")
+        .help("take one `ref` of the circle out, for instance by moving what both need to a model of its own"),
+    };
     match manifest.get(&edges[start]) {
         Some(node) => diagnostic.at(node.common().span.clone()),
         None => diagnostic,

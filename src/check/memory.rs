@@ -15,7 +15,7 @@ use crate::engine::{self, read_shape, write_shape};
 use crate::manifest::NodeId;
 
 /// The form of the file. One of another form is as good as none.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {

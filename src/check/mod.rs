@@ -14,6 +14,7 @@ mod columns;
 pub mod contract;
 pub mod diff;
 mod forms;
+pub mod hooks;
 mod lint;
 mod memory;
 mod node;
@@ -24,7 +25,7 @@ pub use columns::{Columns, Way, columns};
 pub use lint::lint;
 pub use memory::Memory;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +40,26 @@ use crate::graph::{Graph, NodeSet};
 use crate::manifest::{Node, NodeId};
 use crate::plan::{Facts, TableFacts};
 
+/// Where the columns of sources come from that do not declare them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sources {
+    /// Their files.
+    Read,
+    /// Their files; where these cannot be read, the last check.
+    ReadOrRemembered,
+    /// The last check. No file of data is looked at.
+    Remembered,
+}
+
+impl Sources {
+    pub fn of(offline: bool) -> Sources {
+        match offline {
+            true => Sources::Remembered,
+            false => Sources::Read,
+        }
+    }
+}
+
 /// What a check rests on.
 #[derive(Clone)]
 pub struct Scope {
@@ -50,11 +71,13 @@ pub struct Scope {
     pub engine: Engine,
     /// The project's folder: locations are relative to it.
     pub root: PathBuf,
-    /// Take the columns of sources from the last check, and look at no file of data.
-    pub offline: bool,
+    /// Where the columns of sources come from.
+    pub sources: Sources,
     pub memory: Arc<Memory>,
     /// The sets of columns that identify the rows of each node.
     keys: Arc<BTreeMap<NodeId, Vec<Vec<String>>>>,
+    /// The columns of each node that hold no NULL.
+    filled: Arc<BTreeMap<NodeId, BTreeSet<String>>>,
 }
 
 impl Scope {
@@ -67,6 +90,7 @@ impl Scope {
         memory: Memory,
     ) -> Scope {
         let keys = Arc::new(lint::keys(&basis.manifest));
+        let filled = Arc::new(lint::filled(&basis.manifest));
         let models = basis.manifest.nodes.values().filter_map(Node::as_model);
         let tables = models.filter(|model| model.materialization.lands());
         let there = tables.map(|model| {
@@ -95,9 +119,10 @@ impl Scope {
             graph,
             engine,
             root,
-            offline: false,
+            sources: Sources::Read,
             memory: Arc::new(memory),
             keys,
+            filled,
         }
     }
 }
@@ -152,7 +177,8 @@ pub struct Checked {
 }
 
 impl Checked {
-    fn failed(diagnostic: Diagnostic) -> Checked {
+    /// The answer for a node that has this wrong with it.
+    pub fn failed(diagnostic: Diagnostic) -> Checked {
         Checked {
             outcome: Outcome::Failed,
             diagnostics: vec![diagnostic],

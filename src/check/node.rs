@@ -5,11 +5,17 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Schema;
 
 use super::queries::Shapes;
-use super::{Checked, Outcome, Planned, Query, Scope, contract, forms, lint, memory, source};
+use super::{
+    Checked, Outcome, Planned, Query, Scope, contract, forms, hooks, lint, memory, source,
+};
 use crate::compile::{self, Basis, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{self, Keys, Kind, Meaning, Name, Plan, Rows, Session, located};
-use crate::manifest::{Model, Node, NodeId};
+use crate::engine::{self, Filled, Keys, Kind, Meaning, Name, Plan, Rows, Session, located};
+use crate::manifest::{Model, Node, NodeId, Test};
+
+/// The way out where a model reads its own table before there is one.
+pub(super) const OWN_TABLE: &str = "a model's own table is not there at its first run: read it inside of \
+    `{% if is_incremental() %} … {% endif %}`";
 
 /// Checks a node, given the answers for what it reads.
 pub(super) async fn check(
@@ -30,7 +36,7 @@ pub(super) async fn check(
     }) {
         return not_checked(because, Vec::new());
     }
-    let session = scope.engine.session().strict();
+    let session = scope.engine.checking_session();
     let checking = Checking {
         scope,
         node,
@@ -119,6 +125,7 @@ impl Checking<'_> {
         match forms::of_model(self, model, (&first, &plan)).await {
             Ok((shape, more)) => {
                 found.extend(more);
+                found.extend(self.hooks(model, &shape).await);
                 let elsewhere = |query: &Query| lint::reaches_out(&query.findings, model);
                 let worth_it = found.is_empty() && !shape.query.as_ref().is_some_and(elsewhere);
                 let key = worth_it.then_some(key);
@@ -129,6 +136,18 @@ impl Checking<'_> {
                 checked.diagnostics.splice(..0, found);
                 checked
             }
+        }
+    }
+
+    /// What is wrong with the model's hooks, which may read its own table.
+    async fn hooks(&self, model: &Model, shape: &Planned) -> Vec<Diagnostic> {
+        if model.config.pre_hook.is_empty() && model.config.post_hook.is_empty() {
+            return Vec::new();
+        }
+        let name = Name::of(&model.relation);
+        match self.session.register_shape(&name, Arc::clone(&shape.shape)) {
+            Ok(()) => hooks::of_model(self, model).await,
+            Err(error) => vec![error.into_diagnostic().at(self.node.common().span.clone())],
         }
     }
 
@@ -164,10 +183,35 @@ impl Checking<'_> {
             Ok(plan) => Planned::new(plan.schema(), None),
             Err(diagnostic) => return Checked::failed(diagnostic),
         };
+        if let Node::Test(test) = self.node
+            && let Err(diagnostic) = self.counting(test, &compiled).await
+        {
+            return Checked::failed(diagnostic);
+        }
         match shape {
             Ok(shape) => planned(shape, Vec::new(), Some(key)),
             Err(error) => Checked::failed(located(error, &compiled)),
         }
+    }
+
+    /// The settings of a test that judge the number of its failures: they are SQL as well.
+    async fn counting(&self, test: &Test, compiled: &Compiled) -> Result<(), Diagnostic> {
+        let config = &test.config;
+        let written = [&config.fail_calc, &config.warn_if, &config.error_if];
+        let written: Vec<_> = written.into_iter().flatten().collect();
+        if written.is_empty() {
+            return Ok(());
+        }
+        let counting = compile::counting(test, compile::written(compiled));
+        let planned = self.session.plan(&counting.sql).await;
+        planned.map(|_| ()).map_err(|error| {
+            // Of several settings, the one that holds what the error is about.
+            let about = error.written.clone().unwrap_or_default();
+            let mut holding = written.iter().filter(|text| text.value.contains(&about));
+            let place = holding.next().or(written.first());
+            let place = place.map_or(&test.common.span, |text| &text.span);
+            error.into_diagnostic().at(place.clone())
+        })
     }
 
     /// What lint finds in one form of the model's query.
@@ -177,13 +221,22 @@ impl Checking<'_> {
         compiled: &Compiled,
         plan: &Plan,
     ) -> Vec<Diagnostic> {
-        let keys = self.keys_of_inputs();
-        lint::of_query(self.session, (compiled, plan), model, &keys)
+        lint::of_query(
+            self.session,
+            (compiled, plan),
+            model,
+            self.known_of_inputs(),
+        )
     }
 
-    fn keys_of_inputs(&self) -> Keys {
-        let inputs = self.inputs.iter().map(|(id, _)| id);
-        lint::named(&self.scope.fresh.manifest, &self.scope.keys, inputs)
+    /// The keys of the inputs, and their columns that hold no NULL.
+    fn known_of_inputs(&self) -> (Keys, Filled) {
+        let manifest = &self.scope.fresh.manifest;
+        let inputs = || self.inputs.iter().map(|(id, _)| id);
+        (
+            lint::named(manifest, &self.scope.keys, inputs()),
+            lint::named(manifest, &self.scope.filled, inputs()),
+        )
     }
 
     /// The node's SQL as a run would compile it.
@@ -267,6 +320,7 @@ impl Checking<'_> {
             .filter(|node| node.relation().is_some())
             .find(|node| node.name().eq_ignore_ascii_case(local))?;
         Some(match node {
+            node if node.id() == self.node.id() => OWN_TABLE.to_owned(),
             Node::Source(source) => format!(
                 "it is a source: write `{{{{ source('{}', '{}') }}}}`",
                 source.source_name,
@@ -308,7 +362,7 @@ impl Checking<'_> {
             invocation.vars,
             invocation.target,
             invocation.flags,
-            self.keys_of_inputs()
+            self.known_of_inputs()
         );
         let constraints = self.node.as_model().map(|model| &model.constraints);
         let constraints = format!("{constraints:?}");

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::{Checked, Planned, Scope, memory, node};
+use super::{Checked, Planned, Scope, Sources, memory, node};
 use crate::delta::{self, PrimaryKey};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::engine::{Name, Session, SourceTable};
@@ -38,12 +38,12 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
         false => None,
     };
     if let Some(shape) = declared.clone()
-        && !scope.offline
+        && scope.sources != Sources::Remembered
         && !table.is_local()
     {
         return known(shape, None);
     }
-    if scope.offline {
+    if scope.sources == Sources::Remembered {
         let remembered = scope.memory.source(&source.common.id, &key);
         return match (remembered, declared) {
             (Some(shape), _) => known(shape, Some(key)),
@@ -61,6 +61,11 @@ pub(super) async fn of_source(scope: &Scope, session: &Session, source: &Source)
         (Ok(shape), _) => known(shape, Some(key)),
         (Err(error), Some(shape)) if error.is_missing() => known(shape, None),
         (Err(error), _) => {
+            if scope.sources == Sources::ReadOrRemembered
+                && let Some(shape) = scope.memory.source(&source.common.id, &key)
+            {
+                return known(shape, Some(key));
+            }
             let error = error.of_source();
             let written = match &error {
                 delta::Error::Engine(error) => error.written.clone(),

@@ -25,6 +25,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::diagnostic::closest;
+
 /// A command line that was understood.
 #[derive(Debug, Parser)]
 #[command(
@@ -495,7 +497,58 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    Arguments::try_parse_from(line)
+    Arguments::try_parse_from(line).map_err(suggested)
+}
+
+/// What dbt has and refx has not, and what to do instead.
+const COMMANDS_OF_DBT: [(&str, &str); 6] = [
+    (
+        "deps",
+        "refx installs no packages: put their macros into `macros/`",
+    ),
+    (
+        "docs",
+        "refx serves no documentation; `refx lineage` and `refx ls` show what there is",
+    ),
+    (
+        "snapshot",
+        "refx has no snapshots: an incremental model with `on_missing` keeps what is gone",
+    ),
+    ("source", "refx does not look at the freshness of sources"),
+    ("clone", "refx does not clone tables"),
+    (
+        "retry",
+        "`refx build --select result:error+ --state FOLDER` runs what failed again",
+    ),
+];
+
+/// A command that does not exist, with the nearest one: clap's own measure calls `clone` similar to
+/// `clean`, which deletes folders.
+fn suggested(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(written)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let written = written.clone();
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.remove(ContextKind::Suggested);
+    if let Some((_, instead)) = COMMANDS_OF_DBT.iter().find(|(name, _)| *name == written) {
+        let tips = vec![clap::builder::StyledStr::from(*instead)];
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        return error;
+    }
+    let command = Arguments::command();
+    let names = command.get_subcommands().flat_map(|command| {
+        std::iter::once(command.get_name()).chain(command.get_visible_aliases())
+    });
+    if let Some(near) = closest(&written, names) {
+        let near = ContextValue::Strings(vec![near.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, near);
+    }
+    error
 }
 
 /// The long help of every command, in Markdown; flags that all commands take are told once.
@@ -604,6 +657,15 @@ mod tests {
     #[test]
     fn a_slip_is_answered_with_the_nearest_name() {
         assert!(error("refx biuld").contains("'build'"));
+        // What deletes is offered to those alone who wrote nearly that.
+        assert!(error("refx clena").contains("'clean'"));
+        for word in ["clone", "snapshot", "catalog", "docs", "deps"] {
+            assert!(
+                !error(&format!("refx {word}")).contains("'clean'"),
+                "{word}"
+            );
+        }
+        assert!(error("refx snapshot").contains("no snapshots"));
         assert!(error("refx build --full-refesh").contains("'--full-refresh'"));
         assert!(error("refx ls --resource-type modl").contains("'model'"));
         assert!(error("refx run --threads 0").contains("from 1 up"));

@@ -15,9 +15,9 @@ use tokio::task::block_in_place;
 use super::report::Report;
 use super::settings::Settings;
 use super::{Exit, Told, refuse};
-use crate::check::{self, Answers, Columns, Memory};
+use crate::check::{self, Answers, Columns, Memory, Sources};
 use crate::compile::Basis;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, without_aftermath};
 use crate::engine::{self, Engine};
 use crate::graph::{Graph, NodeSet};
 use crate::load::{self, Loaded};
@@ -54,6 +54,9 @@ impl<'a> Opened<'a> {
     /// [`Told`], where the project has errors.
     pub fn open(report: Report, settings: &'a Settings) -> anyhow::Result<Self> {
         let (opened, diagnostics) = Opened::load(report, settings)?;
+        let files = opened.loaded.project.files.clone();
+        let text = |file: &str| files.get(file).map(|(_, text)| text.as_ref());
+        let diagnostics = without_aftermath(diagnostics, &text);
         opened.report.diagnostics(&diagnostics);
         match diagnostics.iter().any(Diagnostic::is_error) {
             true => Err(Told(Exit::CouldNotRun).into()),
@@ -236,7 +239,7 @@ impl<'a> Opened<'a> {
             .filter(|node| node.relation().is_some());
         let nodes: NodeSet = readable.map(|node| node.id().clone()).collect();
         // Picking is no task of its own; its thread gives up its others while it waits.
-        let check = || Handle::current().block_on(self.check(&nodes, false));
+        let check = || Handle::current().block_on(self.check(&nodes, Sources::Read));
         let answers = block_in_place(check)?;
         let unplanned = answers
             .iter()
@@ -263,7 +266,7 @@ impl<'a> Opened<'a> {
             return Ok(BTreeMap::new());
         };
         let models = self.models();
-        let checking = self.check(&models, false);
+        let checking = self.check(&models, Sources::Read);
         let answers = block_in_place(|| Handle::current().block_on(checking))?;
         Ok(check::diff::same_code(&before, &answers))
     }
@@ -402,17 +405,11 @@ impl<'a> Opened<'a> {
     ///
     /// # Errors
     /// [`Told`], where the spill directory cannot be used.
-    pub async fn check(&self, nodes: &NodeSet, offline: bool) -> anyhow::Result<Answers> {
+    pub async fn check(&self, nodes: &NodeSet, sources: Sources) -> anyhow::Result<Answers> {
         let folder = self.artifacts();
         let memory = remembered(&folder).unwrap_or_default();
-        let mut scope = check::Scope::new(
-            self.at_no_instant()?,
-            self.graph.clone(),
-            self.engine(1)?,
-            self.settings.root.clone(),
-            memory,
-        );
-        scope.offline = offline;
+        let mut scope = self.check_scope(memory)?;
+        scope.sources = sources;
         let scope = Arc::new(scope);
         let answers = check::check(&scope, nodes).await;
         let memory = scope.memory.with(&answers);
@@ -424,6 +421,30 @@ impl<'a> Opened<'a> {
                 .with_context(|| format!("`{}` cannot be written", path.display()))?;
         }
         Ok(answers)
+    }
+
+    fn check_scope(&self, memory: Memory) -> anyhow::Result<check::Scope> {
+        Ok(check::Scope::new(
+            self.at_no_instant()?,
+            self.graph.clone(),
+            self.engine(1)?,
+            self.settings.root.clone(),
+            memory,
+        ))
+    }
+
+    /// What is wrong with the hooks round a run, given what a check says of the tables.
+    ///
+    /// # Errors
+    /// [`Told`], where the spill directory cannot be used.
+    pub async fn check_hooks(&self, answers: &Answers) -> anyhow::Result<Vec<Diagnostic>> {
+        let file = &self.loaded.project.file;
+        let hooks = (&*file.on_run_start.0, &*file.on_run_end.0);
+        if hooks.0.is_empty() && hooks.1.is_empty() {
+            return Ok(Vec::new());
+        }
+        let scope = Arc::new(self.check_scope(Memory::default())?);
+        Ok(check::hooks::hooks(&scope, answers, hooks).await)
     }
 
     /// What a check compiles with: without tables, and as of one instant, so that two checks of the

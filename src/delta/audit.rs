@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, Int64Array, RecordBatch};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, JoinType};
 use datafusion::dataframe::DataFrame;
@@ -13,6 +12,7 @@ use datafusion::prelude::SessionContext;
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::sample::Sample;
 use crate::engine;
 
 /// How many offenders an error shows.
@@ -89,7 +89,11 @@ pub(super) async fn check_key(
         return Err(Error::NullKey {
             key: quoted(key),
             rows: nulls,
-            samples: samples(sample).await?,
+            // A key of one column is NULL, and there is no more to say of it.
+            samples: match key {
+                [_] => Vec::new(),
+                key => samples(sample, key).await?,
+            },
             holder,
         });
     }
@@ -170,8 +174,7 @@ pub(super) async fn check_absent(
     if found == 0 {
         return Ok(());
     }
-    let both = both.select(columns(key)).map_err(engine)?;
-    let samples = samples(both).await?;
+    let samples = samples(both, key).await?;
     Err(Error::DuplicateKey {
         key: quoted(key),
         keys: found,
@@ -211,44 +214,47 @@ pub(super) fn number(batches: &[RecordBatch], column: usize) -> u64 {
     values.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
 }
 
-/// Some of the rows as `name = value` pairs.
-pub(super) async fn samples(frame: DataFrame) -> Result<Vec<String>, Error> {
-    let batches = frame.limit(0, Some(SHOWN)).map_err(engine)?;
+/// Some of the rows, in the columns given.
+pub(super) async fn samples(frame: DataFrame, of: &[String]) -> Result<Vec<Sample>, Error> {
+    let batches = frame
+        .select(columns(of))
+        .and_then(|frame| frame.limit(0, Some(SHOWN)))
+        .map_err(engine)?;
     let batches = batches.collect().await.map_err(engine)?;
     let rows = batches
         .iter()
-        .flat_map(|batch| (0..batch.num_rows()).map(move |row| pairs(batch, row, |_| true)));
-    let mut shown: Vec<String> = rows.collect();
+        .flat_map(|batch| (0..batch.num_rows()).map(move |row| Sample::of(batch, row, |_| true)));
+    let mut shown: Vec<Sample> = rows.collect();
     shown.sort();
+    shown.dedup();
     Ok(shown)
 }
 
-/// The rows of groups as `name = value` pairs, each with the number that its column `rows` holds.
-pub(super) fn counted(batches: &[RecordBatch], rows: &str) -> Vec<String> {
+/// The rows of groups, each with the number that its column `rows` holds.
+pub(super) fn counted(batches: &[RecordBatch], rows: &str) -> Vec<Sample> {
     let mut shown = Vec::new();
     for batch in batches {
         let counts = batch.column_by_name(rows);
         let counts = counts.and_then(|rows| rows.as_any().downcast_ref::<Int64Array>());
         for row in 0..batch.num_rows() {
-            let values = pairs(batch, row, |name| name != rows);
-            shown.push(match counts.map_or(1, |counts| counts.value(row)) {
-                1 => format!("{values} (1 row)"),
-                many => format!("{values} ({many} rows)"),
+            shown.push(Sample {
+                rows: Some(counts.map_or(1, |counts| counts.value(row))),
+                ..Sample::of(batch, row, |name| name != rows)
             });
         }
     }
     shown
 }
 
-/// Some of the keys of `groups`, each with how often it occurs and some of its rows.
+/// Some of the keys of `groups`, each with how often it occurs and what its rows differ in.
 async fn duplicated(
     context: &SessionContext,
     rows: DataFrame,
     groups: DataFrame,
     key: &[String],
-) -> Result<Vec<String>, Error> {
-    /// Rows that are shown of one key.
-    const OF_A_KEY: usize = 3;
+) -> Result<Vec<Sample>, Error> {
+    /// Rows of the keys that are compared.
+    const COMPARED: usize = 1_000;
     let is_key = |name: &str| key.iter().any(|column| column == name);
     let keys = groups
         .sort(
@@ -260,64 +266,27 @@ async fn duplicated(
         .and_then(|groups| groups.limit(0, Some(SHOWN)))
         .map_err(engine)?;
     let keys = keys.collect().await.map_err(engine)?;
-    let mut shown: Vec<(String, Vec<String>)> = Vec::new();
-    for batch in &keys {
-        let counts = batch.column_by_name(ROWS);
-        let counts = counts.and_then(|rows| rows.as_any().downcast_ref::<Int64Array>());
-        for row in 0..batch.num_rows() {
-            let rows = counts.map_or(0, |counts| counts.value(row));
-            let title = pairs(batch, row, is_key);
-            shown.push((title, vec![format!("({rows} rows)")]));
-        }
-    }
+    let mut shown = counted(&keys, ROWS);
     let on: Vec<Column> = key.iter().map(Column::new_unqualified).collect();
     let keys = context.read_batches(keys).map_err(engine)?;
     let found = super::compare::join(rows, keys, JoinType::LeftSemi, &on)
-        .and_then(|found| found.limit(0, Some(SHOWN * OF_A_KEY * OF_A_KEY)))
+        .and_then(|found| found.limit(0, Some(COMPARED)))
         .map_err(engine)?;
+    let mut first: Vec<Option<Sample>> = vec![None; shown.len()];
     for batch in &found.collect().await.map_err(engine)? {
         for row in 0..batch.num_rows() {
-            let title = pairs(batch, row, is_key);
-            let others = pairs(batch, row, |name| !is_key(name));
-            let known = shown.iter_mut().find(|(known, _)| *known == title);
-            if let Some((_, rows)) = known
-                && rows.len() <= OF_A_KEY
-                && !others.is_empty()
-            {
-                rows.push(others);
+            let of_key = Sample::of(batch, row, is_key);
+            let Some(at) = shown.iter().position(|known| known.is_of(&of_key)) else {
+                continue;
+            };
+            let others = Sample::of(batch, row, |name| !is_key(name));
+            match &first[at] {
+                None => first[at] = Some(others),
+                Some(first) => first.differences(&others, &mut shown[at].differ),
             }
         }
     }
-    let texts = shown.into_iter().map(|(title, mut rows)| {
-        rows[1..].sort();
-        format!("{title} {}", rows.join("\n  "))
-    });
-    Ok(texts.collect())
-}
-
-/// The values of a row as `name = value`, cut where they grow too long to be read.
-fn pairs(batch: &RecordBatch, row: usize, shown: impl Fn(&str) -> bool) -> String {
-    const WIDEST: usize = 200;
-    let options = FormatOptions::default().with_null("NULL");
-    let schema = batch.schema();
-    let mut text = String::new();
-    for (field, array) in schema.fields().iter().zip(batch.columns()) {
-        if !shown(field.name()) {
-            continue;
-        }
-        if text.chars().count() > WIDEST {
-            text += ", …";
-            break;
-        }
-        let value = ArrayFormatter::try_new(array, &options)
-            .map(|formatter| formatter.value(row).to_string())
-            .unwrap_or_default();
-        if !text.is_empty() {
-            text += ", ";
-        }
-        text += &format!("{} = {value}", field.name());
-    }
-    text
+    Ok(shown)
 }
 
 pub(super) fn engine(error: datafusion::common::DataFusionError) -> Error {

@@ -192,7 +192,7 @@ impl Change<'_> {
             table: applied.table,
         };
         let rows = candidate.table(self.session)?;
-        constraint::check(&self.context, rows, &self.write.constraints).await?;
+        constraint::check(&self.context, rows, &self.write.constraints, &self.fit.key).await?;
         if !audit.passes(&candidate).await {
             return Err(Error::Held {
                 version: self.base.map(signed),

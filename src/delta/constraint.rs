@@ -13,6 +13,7 @@ use deltalake::kernel::{EagerSnapshot, MetadataValue};
 use super::Error;
 use super::audit::{ROWS, SHOWN, any_null, columns, counted, engine, number, samples};
 use super::compare::join;
+use super::sample::Sample;
 use crate::engine::{Name, expression_without_places, planned};
 
 /// What the rows of a table have to fulfil.
@@ -52,6 +53,7 @@ pub(super) async fn check(
     context: &SessionContext,
     rows: Arc<dyn TableProvider>,
     constraints: &[Constraint],
+    key: &[String],
 ) -> Result<(), Error> {
     if constraints.is_empty() {
         return Ok(());
@@ -63,7 +65,7 @@ pub(super) async fn check(
             of_rows.push((constraint, condition));
         }
     }
-    check_rows(&frame, &of_rows).await?;
+    check_rows(&frame, &of_rows, key).await?;
     for constraint in constraints {
         let offenders = match &constraint.rule {
             Rule::NotNull { .. } | Rule::Check { .. } => continue,
@@ -105,7 +107,12 @@ fn per_key() -> Expr {
 }
 
 /// All conditions of single rows, in one scan.
-async fn check_rows(frame: &DataFrame, conditions: &[(&Constraint, Expr)]) -> Result<(), Error> {
+/// The offenders are shown by their keys and by the columns that the condition names.
+async fn check_rows(
+    frame: &DataFrame,
+    conditions: &[(&Constraint, Expr)],
+    key: &[String],
+) -> Result<(), Error> {
     if conditions.is_empty() {
         return Ok(());
     }
@@ -126,11 +133,25 @@ async fn check_rows(frame: &DataFrame, conditions: &[(&Constraint, Expr)]) -> Re
             return Err(Error::Constraint {
                 name: constraint.name.clone(),
                 rows: found,
-                samples: samples(sample).await?,
+                samples: samples(sample, &shown(key, broken)).await?,
             });
         }
     }
     Ok(())
+}
+
+/// The columns of the key, and those of a condition.
+fn shown(key: &[String], condition: &Expr) -> Vec<String> {
+    let named = condition.column_refs().into_iter();
+    let mut named: Vec<String> = named.map(|column| column.name.clone()).collect();
+    named.sort();
+    let mut shown = key.to_vec();
+    for name in named {
+        if !shown.contains(&name) {
+            shown.push(name);
+        }
+    }
+    shown
 }
 
 /// The rows that do not fulfil a rule of single rows; none where the rule is of the table.
@@ -195,7 +216,7 @@ fn orphans(
 }
 
 /// Some of the values, the first ones in order, with how many rows have each.
-async fn values(offenders: DataFrame) -> Result<Vec<String>, Error> {
+async fn values(offenders: DataFrame) -> Result<Vec<Sample>, Error> {
     let columns = offenders.schema().columns().into_iter();
     let order = columns.map(|column| Expr::Column(column).sort(true, false));
     let order = order.collect();
@@ -234,11 +255,10 @@ pub(super) async fn broken_of_table(
         if found == 0 {
             continue;
         }
-        let sample = offenders.select(columns(&shown)).map_err(engine)?;
         return Ok(Some(Error::Constraint {
             name,
             rows: found,
-            samples: samples(sample).await?,
+            samples: samples(offenders, &shown).await?,
         }));
     }
     Ok(None)

@@ -1,5 +1,7 @@
 //! What can go wrong with a table.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::common::DataFusionError;
 use deltalake::kernel::transaction::TransactionError;
@@ -9,6 +11,7 @@ use super::Location;
 use super::audit::Holder;
 use super::damage::unanswered;
 use super::origin::Ahead;
+use super::sample::Sample;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine;
 
@@ -31,8 +34,8 @@ pub enum Error {
         /// The columns in backticks.
         key: String,
         rows: u64,
-        /// Up to five of the rows.
-        samples: Vec<String>,
+        /// Up to five of the keys.
+        samples: Vec<Sample>,
         holder: Holder,
     },
     #[error("{} more than once in the primary key {key}, in {rows} rows{}", counted(*keys, "value occurs", "values occur"), holder.suffix())]
@@ -40,8 +43,8 @@ pub enum Error {
         key: String,
         keys: u64,
         rows: u64,
-        /// Up to five of the keys, with their rows.
-        samples: Vec<String>,
+        /// Up to five of the keys, with how many rows have each.
+        samples: Vec<Sample>,
         holder: Holder,
     },
     /// A constraint that rows do not fulfil.
@@ -50,7 +53,7 @@ pub enum Error {
         name: String,
         rows: u64,
         /// Up to five of the rows.
-        samples: Vec<String>,
+        samples: Vec<Sample>,
     },
     /// The audit that the caller asked for did not let the table pass.
     #[error("the table was not published: it did not pass its tests")]
@@ -202,6 +205,19 @@ impl Error {
             Error::Engine(error) => error.kind == engine::Kind::Missing,
             _ => false,
         }
+    }
+
+    /// The error without values of personal data: `personal` are its columns, in lower case.
+    pub fn masked(mut self, personal: &BTreeSet<String>) -> Error {
+        if let Error::NullKey { samples, .. }
+        | Error::DuplicateKey { samples, .. }
+        | Error::Constraint { samples, .. } = &mut self
+        {
+            for sample in samples {
+                sample.mask(personal);
+            }
+        }
+        self
     }
 
     /// The error of a table that refx only reads: it is not refx that can make it anew.
@@ -425,8 +441,9 @@ fn percent(ratio: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-fn with_samples(diagnostic: Diagnostic, samples: Vec<String>) -> Diagnostic {
-    samples
+fn with_samples(diagnostic: Diagnostic, samples: Vec<Sample>) -> Diagnostic {
+    let texts: Vec<String> = samples.iter().map(ToString::to_string).collect();
+    texts
         .iter()
         .flat_map(|sample| sample.lines())
         .fold(diagnostic, |diagnostic, sample| diagnostic.note(sample))

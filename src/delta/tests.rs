@@ -247,7 +247,8 @@ async fn duplicate_and_null_keys_are_refused_on_every_path() {
                     ..
                 } => {
                     assert_eq!((keys, rows), (1, 2));
-                    assert_eq!(samples, ["id = 1, kind = x (2 rows)\n  v = 1\n  v = 2"]);
+                    let samples: Vec<String> = samples.iter().map(ToString::to_string).collect();
+                    assert_eq!(samples, ["id = 1, kind = x (2 rows)\n  they differ in `v`"]);
                 }
                 other => panic!("{other}"),
             }
@@ -256,10 +257,8 @@ async fn duplicate_and_null_keys_are_refused_on_every_path() {
                     rows, samples, key, ..
                 } => {
                     assert_eq!((rows, key.as_str()), (2, "`id`, `kind`"));
-                    assert_eq!(
-                        samples,
-                        ["id = 1, kind = NULL, v = 1", "id = 2, kind = NULL, v = 2"]
-                    );
+                    let samples: Vec<String> = samples.iter().map(ToString::to_string).collect();
+                    assert_eq!(samples, ["id = 1, kind = NULL", "id = 2, kind = NULL"]);
                 }
                 other => panic!("{other}"),
             }
@@ -290,6 +289,7 @@ async fn an_append_of_a_known_key_is_refused() {
         .unwrap_err()
     {
         Error::DuplicateKey { keys, samples, .. } => {
+            let samples: Vec<String> = samples.iter().map(ToString::to_string).collect();
             assert_eq!((keys, samples), (1, vec!["id = 3".to_owned()]));
         }
         other => panic!("{other}"),

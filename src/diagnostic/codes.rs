@@ -190,6 +190,13 @@ codes! {
     ///     config: {group: crm, access: private}     # only models with `group: crm` may read it
     /// ```
     PrivateRef = "private-ref",
+    /// `doc()` in a description names no `{% docs %}` block. Blocks are in the `.md` files of the model
+    /// folders.
+    ///
+    /// ```text
+    /// {% docs rfa %} Recency, frequency, amount. {% enddocs %}
+    /// ```
+    UnknownDoc = "unknown-doc",
     /// Two models, seeds or sources have the same name, so that `ref()` could mean either. The folder does not
     /// tell them apart. Rename one; `alias` still gives its table the name that you want.
     ///
@@ -583,6 +590,32 @@ codes! {
     /// where closed_at is null
     /// ```
     NullComparison = "null-comparison",
+    /// A column is compared with itself. As the condition of a join, each row meets all rows of the
+    /// other table; as a filter, it drops the rows where the column is NULL and no others.
+    ///
+    /// ```sql
+    /// join users as u on u.user_id = u.user_id                -- self-comparison
+    /// join users as u on u.user_id = p.user_id
+    /// ```
+    SelfComparison = "self-comparison",
+    /// A condition of the same SELECT drops the rows that an outer join keeps without a match: it is
+    /// an inner join, written as an outer one. `is not null` is no finding.
+    ///
+    /// ```sql
+    /// from plays as p left join users as u on u.user_id = p.user_id
+    /// where u.country = 'FR'                                  -- outer-join-undone
+    /// from plays as p left join users as u on u.user_id = p.user_id and u.country = 'FR'
+    /// ```
+    OuterJoinUndone = "outer-join-undone",
+    /// `not in` over a query whose column may be NULL: where one value is, the condition is true of no
+    /// row. A column holds no NULL where it belongs to a primary key, has a test `not_null`, or the
+    /// query says `is not null`.
+    ///
+    /// ```sql
+    /// where user_id not in (select user_id from blocked)      -- nullable-not-in
+    /// where user_id not in (select user_id from blocked where user_id is not null)
+    /// ```
+    NullableNotIn = "nullable-not-in",
     /// Values of two types are compared, and one is cast on the way, at a loss. A text is read as a
     /// number or a date (one that is none fails the run), a bigint is rounded to a double, a
     /// timestamp equals a date at midnight only.

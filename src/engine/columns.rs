@@ -120,11 +120,14 @@ fn named_once(file: &str, schema: &Schema) -> Result<(), Error> {
 /// What separates the values of a text file that was read as one column by mistake.
 pub(super) fn other_delimiter(source: &SourceTable, columns: &[FieldRef]) -> Option<&'static str> {
     let [only] = columns else { return None };
-    if source.options.delimiter.is_some() || source.options.header == Some(false) {
+    if source.options.header == Some(false) {
         return None;
     }
-    let signs = [(';', ";"), ('\t', "\\t"), ('|', "|")];
-    let sign = signs.iter().find(|(sign, _)| only.name().contains(*sign));
+    let signs = [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")];
+    let mut signs = signs.iter();
+    let sign = signs.find(|(sign, _)| {
+        source.options.delimiter.unwrap_or(',') != *sign && only.name().contains(*sign)
+    });
     sign.map(|(_, written)| *written)
 }
 

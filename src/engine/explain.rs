@@ -2,11 +2,14 @@
 //!
 //! DataFusion wraps its errors in contexts, backtraces and prefixes. This file takes them off.
 
+use std::sync::LazyLock;
+
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Diagnostic as PlannerNote, SchemaError};
 use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use regex::Regex;
 
 use super::error::system_error;
 use super::refused::refused;
@@ -27,7 +30,7 @@ pub(super) fn explain(error: &DataFusionError) -> Error {
         DataFusionError::SchemaError(schema, _) => names(schema),
         DataFusionError::Plan(message) => plan(message),
         DataFusionError::NotImplemented(message) => reword(strip(message)).unwrap_or_else(|| {
-            let message = first_lower(strip(message));
+            let message = first_lower(without_tree(strip(message)));
             Error::new(Kind::Plan, format!("not supported: {message}"))
         }),
         DataFusionError::Configuration(message) => Error::new(Kind::Plan, strip(message)),
@@ -62,7 +65,8 @@ fn failed(message: &str) -> Error {
                  otherwise please report it with the model's text",
             )
         }
-        None => Error::new(Kind::Execution, first_lower(strip(message))),
+        None => reword(strip(message))
+            .unwrap_or_else(|| Error::new(Kind::Execution, first_lower(strip(message)))),
     }
 }
 
@@ -123,7 +127,7 @@ fn with_note(note: &PlannerNote, error: Error) -> Error {
     }
 }
 
-fn syntax(error: &ParserError) -> Error {
+pub(super) fn syntax(error: &ParserError) -> Error {
     let text = match error {
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => {
@@ -135,11 +139,21 @@ fn syntax(error: &ParserError) -> Error {
         .strip_prefix("Expected: ")
         .and_then(|rest| rest.split_once(", found: "))
     {
-        Some((expected, "EOF")) => format!("expected {expected}, found the end of the text"),
-        Some((expected, found)) => format!("expected {expected}, found `{}`", found.trim()),
+        Some((wanted, "EOF")) => {
+            format!("expected {}, found the end of the text", expected(wanted))
+        }
+        Some((wanted, found)) => format!("expected {}, found `{}`", expected(wanted), found.trim()),
         None => first_lower(said.trim()),
     };
     Error::new(Kind::Syntax, said).at(position)
+}
+
+/// What the parser wants: a sign stands in backticks.
+fn expected(wanted: &str) -> String {
+    match wanted.chars().all(|sign| sign.is_ascii_punctuation()) {
+        true => format!("`{wanted}`"),
+        false => wanted.to_owned(),
+    }
 }
 
 /// Splits `… at Line: 3, Column: 7` off a message of the parser.
@@ -199,6 +213,7 @@ fn plan(message: &str) -> Error {
     if let Some(error) = reword(message) {
         return error;
     }
+    let message = without_tree(message);
     let named = |prefix: &str| {
         let rest = message.strip_prefix(prefix)?;
         rest.split_once('\'').map(|(name, _)| name.to_owned())
@@ -231,6 +246,9 @@ fn plan(message: &str) -> Error {
     }
     if let Some((function, wanted)) = refused_argument(message) {
         return Error::new(Kind::Type, format!("`{function}` {wanted}")).written(function);
+    }
+    if let Some(error) = wrong_arguments(message) {
+        return error;
     }
     let signs = [
         "coerce",
@@ -273,6 +291,37 @@ fn refused_argument(message: &str) -> Option<(&str, &str)> {
     })
 }
 
+/// A message up to where it prints a piece of the parser's tree: `… not valid Substring { expr: …`.
+fn without_tree(message: &str) -> &str {
+    static TREE: LazyLock<Regex> = LazyLock::new(|| {
+        let tree = r"(?s)[:\s]*\b[A-Z]\w*\s?[{(].*(?:quote_style|Span\()";
+        Regex::new(tree).expect("the pattern is ours")
+    });
+    match TREE.find(message) {
+        Some(tree) if tree.start() > 0 => &message[..tree.start()],
+        _ => message,
+    }
+}
+
+/// A call whose arguments fit none of the function's signatures, which DataFusion prints as it keeps
+/// them.
+fn wrong_arguments(message: &str) -> Option<Error> {
+    static CALL: LazyLock<Regex> = LazyLock::new(|| {
+        let call = r"(?s)(?:argument types '(\w+)\((.*?)\)'\.|call to '(\w+)' function: coercion from (.*?) to the signature)";
+        Regex::new(call).expect("the pattern is ours")
+    });
+    let call = CALL.captures(message)?;
+    let group = |one: usize, other: usize| call.get(one).or(call.get(other));
+    let function = group(1, 3)?.as_str();
+    let given = types(group(2, 4)?.as_str());
+    let message = match given.trim() {
+        "" => format!("`{function}` is called without an argument that it needs"),
+        given => format!("`{function}` does not take ({given})"),
+    };
+    let error = Error::new(Kind::Type, message).written(function);
+    Some(error.help("give it another number of arguments, or cast them to other types"))
+}
+
 /// `refx.main.users` is `users` to whoever wrote it.
 fn local_name(table: &str) -> String {
     let local = table
@@ -304,7 +353,10 @@ fn resources(message: &str) -> Error {
 }
 
 pub(super) fn arrow(error: &ArrowError) -> Error {
-    let said = |text: &str| Error::new(Kind::Execution, first_lower(strip(text)));
+    let said = |text: &str| {
+        let text = strip(text);
+        reword(text).unwrap_or_else(|| Error::new(Kind::Execution, types(&first_lower(text))))
+    };
     match error {
         ArrowError::DivideByZero => Error::new(Kind::Execution, "division by zero"),
         ArrowError::ExternalError(inner) => external(inner.as_ref()),

@@ -8,7 +8,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::columns::plain;
-use super::{Error, Kind, Plan, Session, prepare};
+use super::{Error, Kind, Plan, Session, prepare, sound, trial};
 
 impl Session {
     /// The type that an expression over these columns has. Names, types and functions are checked as
@@ -37,6 +37,10 @@ impl Session {
         let plan = state
             .analyzer()
             .execute_and_check(plan, options, |_, _| {})?;
+        if self.strict {
+            sound::check(&plan)?;
+            trial::check(&state.optimize(&plan)?, &state)?;
+        }
         Ok(plain(plan.schema().field(0).data_type()))
     }
 

@@ -18,6 +18,29 @@ pub(super) fn function(sql: &str, name: &str) -> Option<Position> {
     find(&tokens(sql)?, &[name], true)
 }
 
+/// The place of the last token.
+pub(super) fn last(sql: &str) -> Option<Position> {
+    let place = tokens(sql)?.last()?.span.start;
+    Some(Position {
+        line: usize::try_from(place.line).ok()?,
+        column: usize::try_from(place.column).ok()?,
+    })
+}
+
+/// The name in double quotes at a place; none where another token is.
+pub(super) fn quoted(sql: &str, place: Position) -> Option<String> {
+    let at = |token: &&TokenWithSpan| {
+        let start = token.span.start;
+        usize::try_from(start.line).ok() == Some(place.line)
+            && usize::try_from(start.column).ok() == Some(place.column)
+    };
+    let tokens = tokens(sql)?;
+    match &tokens.iter().find(at)?.token {
+        Token::Word(word) if word.quote_style == Some('"') => Some(word.value.clone()),
+        _ => None,
+    }
+}
+
 /// The names of the CTEs of the text, in order.
 pub(super) fn ctes(sql: &str) -> Vec<String> {
     let tokens = tokens(sql).unwrap_or_default();

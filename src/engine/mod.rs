@@ -18,6 +18,7 @@
 mod chain;
 mod columns;
 mod described;
+mod elsewhere;
 mod error;
 mod exact;
 mod exact_cast;
@@ -42,13 +43,16 @@ mod reword;
 mod scope;
 mod session;
 mod shape;
+mod slip;
 mod sound;
 mod source;
 mod spill;
 mod stage;
+mod statement;
 mod subquery;
 mod text;
 mod together;
+mod trial;
 mod using;
 
 pub(crate) use columns::plain;
@@ -60,7 +64,7 @@ pub(crate) use files::absolute;
 pub(crate) use functions::{expression_without_places, prepare};
 pub use lineage::{ColumnLineage, How, Influence, Input, Lineage, Role};
 pub(crate) use lint::listed;
-pub use lint::{Finding, Keys, Subject};
+pub use lint::{Filled, Finding, Keys, Subject};
 pub use located::located;
 pub use meaning::{ColumnKind, ColumnMeaning, Digest, Meaning, Rows};
 pub(crate) use nan::may_hold_nan;
@@ -118,6 +122,8 @@ pub struct Engine {
     template: Arc<SessionState>,
     /// The same with one partition.
     narrow: Arc<SessionState>,
+    /// The same for plans that are not executed: they need not be fast.
+    checking: Arc<SessionState>,
     storage_options: Arc<BTreeMap<String, String>>,
     looks: Arc<text::Looks>,
 }
@@ -145,8 +151,14 @@ impl Engine {
             .options_mut()
             .execution
             .target_partitions = 1;
+        let mut once = narrow.clone();
+        once.config_mut().options_mut().optimizer.max_passes = 1;
+        let checking = SessionStateBuilder::new_from_existing(once)
+            .with_physical_optimizer_rules(Vec::new())
+            .build();
         Ok(Engine {
             template: Arc::new(state),
+            checking: Arc::new(checking),
             narrow: Arc::new(narrow),
             storage_options: Arc::new(settings.storage_options.clone()),
             looks: Arc::default(),
@@ -159,6 +171,17 @@ impl Engine {
             template: Arc::clone(&self.narrow),
             ..self.clone()
         }
+    }
+
+    /// A space of names for queries that are planned and not run: what would fail with any rows is an
+    /// error of the plan.
+    pub fn checking_session(&self) -> Session {
+        Session::new(
+            self.checking.as_ref().clone(),
+            Arc::clone(&self.storage_options),
+            Arc::clone(&self.looks),
+        )
+        .strict()
     }
 
     /// A new space of names for one step. It shares the run's memory, disk and object stores.

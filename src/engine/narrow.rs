@@ -2,22 +2,33 @@
 //!
 //! The query is planned again in parts: the part that alone gives the same error is where it lies.
 //! That takes a few plans more, and only for a query that cannot be planned anyway.
+//!
+//! The same search finds the place of an error of a run: there the parts are run, for some seconds at
+//! the most.
 
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
+use datafusion::common::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned,
     TableFactor, With, visit_expressions,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use regex::Regex;
 
-use super::{Error, Position, Session};
+use super::session::parse;
+use super::{Error, Kind, Position, Session};
 
 /// Parts that are planned for one error at the most.
 const MOST: usize = 300;
+
+/// How long parts of a query that failed are run to find the one that did.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Where in the statement the error lies; none where no part of it gives the same one.
@@ -30,18 +41,50 @@ impl Session {
         };
         let mut search = Search {
             session: self,
-            message: &error.message,
+            error,
             left: MOST,
+            until: None,
+            smallest: None,
         };
         search.query(query, &[]).await
+    }
+
+    /// An error of running `sql`, with the place of the expression that fails, as far as running the
+    /// parts of the query finds it in some seconds.
+    pub async fn traced(&self, sql: &str, error: Error) -> Error {
+        let error = self.told(sql, error);
+        if error.position.is_some() || error.kind != Kind::Execution {
+            return error;
+        }
+        let statements = parse(sql).unwrap_or_default();
+        let [Statement::Statement(statement)] = statements.as_slice() else {
+            return error;
+        };
+        let ast::Statement::Query(query) = statement.as_ref() else {
+            return error;
+        };
+        let mut search = Search {
+            session: self,
+            error: &error,
+            left: MOST,
+            until: Some(Instant::now() + PATIENCE),
+            smallest: None,
+        };
+        let found = search.query(query, &[]).await;
+        let place = found.or(search.smallest);
+        error.at(place)
     }
 }
 
 struct Search<'a> {
     session: &'a Session,
-    message: &'a str,
-    /// How many parts may still be planned.
+    error: &'a Error,
+    /// How many parts may still be tried.
     left: usize,
+    /// Parts are run until then, rather than planned.
+    until: Option<Instant>,
+    /// The place of the last part that was seen to fail.
+    smallest: Option<Position>,
 }
 
 impl Search<'_> {
@@ -51,11 +94,40 @@ impl Search<'_> {
             return false;
         }
         self.left -= 1;
+        let place = start(query.body.span());
         let statement = Statement::Statement(Box::new(ast::Statement::Query(Box::new(query))));
-        match self.session.planned(statement).await {
+        let Some(until) = self.until else {
+            return match self.session.planned(statement).await {
+                Ok(_) => false,
+                Err(error) => Error::from(error).message == self.error.message,
+            };
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, self.failure(statement)).await {
+            Ok(Some(error)) if alike(&error.message, &self.error.message) => {
+                self.smallest = place.or(self.smallest);
+                true
+            }
             Ok(_) => false,
-            Err(error) => Error::from(error).message == self.message,
+            Err(_) => {
+                self.left = 0;
+                false
+            }
         }
+    }
+
+    /// What goes wrong when the statement runs. Its rows are dropped.
+    async fn failure(&self, statement: Statement) -> Option<Error> {
+        let run = async {
+            let (_, logical) = self.session.planned(statement).await?;
+            let frame = self.session.context.execute_logical_plan(logical).await?;
+            let mut rows = frame.execute_stream().await?;
+            while let Some(batch) = rows.next().await {
+                batch?;
+            }
+            Ok(())
+        };
+        run.await.err().map(|error: DataFusionError| error.into())
     }
 
     fn query<'s>(
@@ -116,6 +188,10 @@ impl Search<'_> {
             sort_by: Vec::new(),
             ..select.clone()
         };
+        // The columns of a query in brackets are only computed where they are used.
+        if let Some(place) = self.derived(&from, known).await {
+            return Some(place);
+        }
         if self.fails(with(known, selecting(from.clone()))).await {
             return self.from(&from, known).await;
         }
@@ -130,7 +206,7 @@ impl Search<'_> {
         }
         let grouped = Select {
             group_by: select.group_by.clone(),
-            ..filtered
+            ..filtered.clone()
         };
         for item in &select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
@@ -142,7 +218,7 @@ impl Search<'_> {
                 ..grouped.clone()
             };
             if self.fails(with(known, selecting(alone))).await {
-                return self.expression(expr, &from, known).await;
+                return self.expression(expr, &filtered, known).await;
             }
         }
         let having = select.having.as_ref().or(select.qualify.as_ref());
@@ -153,8 +229,8 @@ impl Search<'_> {
         having.or(grouped_by).and_then(|expr| start(expr.span()))
     }
 
-    /// A mistake among the tables: in a query in brackets, or in the condition of a join.
-    async fn from(&mut self, select: &Select, known: &[ast::Cte]) -> Option<Position> {
+    /// A mistake in a query in brackets among the tables.
+    async fn derived(&mut self, select: &Select, known: &[ast::Cte]) -> Option<Position> {
         for table in &select.from {
             let factors = table.joins.iter().map(|join| &join.relation);
             for factor in std::iter::once(&table.relation).chain(factors) {
@@ -164,6 +240,13 @@ impl Search<'_> {
                     return self.query(subquery, known).await;
                 }
             }
+        }
+        None
+    }
+
+    /// A mistake in the condition of a join.
+    async fn from(&mut self, select: &Select, known: &[ast::Cte]) -> Option<Position> {
+        for table in &select.from {
             for count in 1..=table.joins.len() {
                 let mut fewer = select.clone();
                 fewer.from = vec![table.clone()];
@@ -223,6 +306,13 @@ impl Search<'_> {
             .or_else(|| start(smallest.span()))
             .or_else(|| start(whole.span()))
     }
+}
+
+/// Whether two messages tell of one mistake: the value that is met first may be another one.
+fn alike(one: &str, other: &str) -> bool {
+    static VALUES: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"'[^']*'|`[^`]*`|[0-9]+").expect("the pattern is ours"));
+    VALUES.replace_all(one, "?") == VALUES.replace_all(other, "?")
 }
 
 fn contains(outer: &Expr, inner: &Expr) -> bool {

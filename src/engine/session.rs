@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use super::query::Answer;
 use super::text::Looks;
 use super::{
-    CATALOG, Error, Kind, Plan, SCHEMA, chain, functions, locate, prepare, sound, subquery, using,
+    CATALOG, Error, Kind, Plan, SCHEMA, chain, elsewhere, functions, locate, prepare, slip, sound,
+    subquery, trial, using,
 };
+use crate::diagnostic::closest;
 use crate::template::Relation;
 
 /// The name of a table in SQL: `orders`, or `raw.orders`.
@@ -102,8 +104,7 @@ impl Session {
         }
     }
 
-    /// A session that plans and does not run: what would fail with any rows is an error of the plan.
-    pub fn strict(mut self) -> Session {
+    pub(super) fn strict(mut self) -> Session {
         self.strict = true;
         self
     }
@@ -177,9 +178,25 @@ impl Session {
             }
         };
         if self.strict {
-            sound::check(&logical)?;
+            self.would_run(&state, &logical).await?;
         }
         Ok((written, logical))
+    }
+
+    /// # Errors
+    /// What fails in a run of the plan whatever the rows are: it is optimized and made physical as a
+    /// run does it, and its expressions are tried.
+    pub(super) async fn would_run(
+        &self,
+        state: &SessionState,
+        logical: &LogicalPlan,
+    ) -> Result<(), DataFusionError> {
+        sound::check(logical)?;
+        let optimized = state.optimize(logical)?;
+        trial::check(&optimized, state)?;
+        let planner = state.query_planner();
+        let physical = planner.create_physical_plan(&optimized, state).await?;
+        trial::aggregates(&physical)
     }
 
     /// The planner's error with a place, which is searched for where it gives none.
@@ -198,23 +215,6 @@ impl Session {
         plan.answer(limit).await.map_err(|e| self.told(sql, e))
     }
 
-    /// Runs the statements of a hook, of any kind, one after the other. The last one's rows.
-    pub async fn statement(
-        &self,
-        sql: &str,
-    ) -> Result<Vec<datafusion::arrow::array::RecordBatch>, Error> {
-        let mut rows = Vec::new();
-        for statement in parse(sql)? {
-            let run = async {
-                let plan = self.state().statement_to_plan(statement).await?;
-                let frame = self.context.execute_logical_plan(plan).await?;
-                frame.collect().await
-            };
-            rows = run.await.map_err(|error| self.explain(sql, error))?;
-        }
-        Ok(rows)
-    }
-
     /// Puts the place and the names that exist into an error of running `sql`.
     pub fn told(&self, sql: &str, error: Error) -> Error {
         let Some(written) = error.written.clone() else {
@@ -226,6 +226,15 @@ impl Session {
         };
         // The planner's own place comes first: a name may occur more than once.
         let place = error.position.or(place);
+        if let (Kind::UnknownColumn, Some(at)) = (error.kind, place)
+            && let Some(text) = locate::quoted(sql, at)
+            && closest(&text, error.candidates.iter().map(String::as_str)).is_none()
+        {
+            let error = Error::new(Kind::UnknownColumn, error.message.clone());
+            return error.at(place).help(format!(
+                "double quotes name a column; a text stands in single ones: `'{text}'`"
+            ));
+        }
         let candidates = match error.kind {
             Kind::UnknownTable => {
                 let ctes = locate::ctes(sql);
@@ -234,6 +243,9 @@ impl Session {
                     return error.at(place).help(help);
                 }
                 self.table_names().into_iter().chain(ctes).collect()
+            }
+            Kind::UnknownColumn if written.eq_ignore_ascii_case("as_of") => {
+                return error.at(place).help(elsewhere::AS_OF);
             }
             Kind::UnknownColumn if locate::is_own_alias(sql, &written) => {
                 let help = format!(
@@ -251,6 +263,10 @@ impl Session {
                 .help(format!(
                     "say over which rows: `{written}() over (partition by … order by …)`"
                 ));
+            }
+            Kind::UnknownFunction if elsewhere::help(&written).is_some() => {
+                let help = elsewhere::help(&written).unwrap_or_default();
+                return error.at(place).help(help);
             }
             Kind::UnknownFunction => {
                 let state = self.state();
@@ -304,7 +320,8 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .build()
-        .and_then(|mut parser| parser.parse_statements())?;
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| slip::of(sql).unwrap_or_else(|| at_the_end(sql, error.into())))?;
     for statement in &mut statements {
         if let Statement::Statement(inner) = statement {
             prepare(inner.as_mut());
@@ -312,6 +329,14 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, Error> {
         using::merge_columns(statement)?;
     }
     Ok(statements.into())
+}
+
+/// A text that ends too early is wrong behind its last word.
+fn at_the_end(sql: &str, error: Error) -> Error {
+    match error.position {
+        Some(_) => error,
+        None => error.at(locate::last(sql)),
+    }
 }
 
 /// The one SELECT among the statements, or why there is none.

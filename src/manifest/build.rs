@@ -1,11 +1,13 @@
 //! Puts the manifest together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::project::config::{Meta, Owner};
-use crate::project::{ModelProperties, ModelVersion, Project, Spanned, VersionColumns, has_jinja};
+use crate::project::{
+    ColumnProperties, ModelProperties, ModelVersion, Project, Spanned, VersionColumns, has_jinja,
+};
 use crate::template::{self, Calls, Host, Macros, Relation, Source as Text};
 
 use super::described::Described;
@@ -124,23 +126,28 @@ impl<'a> Builder<'a> {
     }
 
     /// Takes over what the properties of a model or seed say of it and its columns.
-    pub(super) fn describe(&self, common: &mut Common, properties: &ModelProperties) {
-        common.description = self.description(properties.description.as_ref());
-        common.columns = properties.columns.clone();
-        for column in &mut common.columns {
-            if let Some(description) = &mut column.description {
-                description.value = self.description(Some(description));
-            }
-        }
+    pub(super) fn describe(
+        &self,
+        common: &mut Common,
+        properties: &ModelProperties,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        common.description = self.description(properties.description.as_ref(), diagnostics);
+        common.columns = self.columns(&properties.columns, diagnostics);
         common.properties_path = self.described.files.get(properties.name.as_str()).cloned();
         common.described_at = Some(properties.name.span.clone());
     }
 
     /// Takes over what the properties say of one version: columns of its own take the place of the
     /// model's.
-    pub(super) fn describe_version(&self, common: &mut Common, version: &ModelVersion) {
+    pub(super) fn describe_version(
+        &self,
+        common: &mut Common,
+        version: &ModelVersion,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
         if version.description.is_some() {
-            common.description = self.description(version.description.as_ref());
+            common.description = self.description(version.description.as_ref(), diagnostics);
         }
         for columns in &version.columns {
             if let VersionColumns::Inherit(inherited) = columns {
@@ -164,9 +171,41 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A description with its calls of `doc()` answered. One that does not render stays as written:
-    /// a document is no reason to stop.
-    pub(super) fn description(&self, description: Option<&Spanned<String>>) -> String {
+    /// The columns of one list with their descriptions rendered. Reports a column that comes twice.
+    pub(super) fn columns(
+        &self,
+        columns: &[ColumnProperties],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Vec<ColumnProperties> {
+        let mut columns = columns.to_vec();
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        for column in &mut columns {
+            if let Some(description) = &mut column.description {
+                description.value = self.description(Some(description), diagnostics);
+            }
+            let name = &column.name;
+            if let Some(first) = seen.insert(name.value.to_string(), name.span.clone()) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        Code::DuplicateName,
+                        format!("the column `{}` is described twice", &*name.value),
+                    )
+                    .at(name.span.clone())
+                    .related(first, "the other description is here")
+                    .help("put both into one entry"),
+                );
+            }
+        }
+        columns
+    }
+
+    /// A description with its calls of `doc()` answered. Reports a call that names no block; whatever
+    /// else does not render stays as written: a document is no reason to stop.
+    pub(super) fn description(
+        &self,
+        description: Option<&Spanned<String>>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> String {
         let Some(description) = description else {
             return String::new();
         };
@@ -181,6 +220,15 @@ impl<'a> Builder<'a> {
         let scope = self.invocation.documented(&self.docs);
         match template::render_value(self.macros, &source, &scope, &silent()) {
             Ok(serde_json::Value::String(text)) => text,
+            Err(diagnostic) if diagnostic.code == Code::UnknownDoc => {
+                diagnostics.push(match diagnostic.help {
+                    Some(_) => diagnostic,
+                    None => {
+                        diagnostic.help("write `{% docs … %}` in a `.md` file beside the models")
+                    }
+                });
+                description.value.clone()
+            }
             _ => description.value.clone(),
         }
     }

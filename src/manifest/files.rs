@@ -17,7 +17,7 @@ use super::build::{Builder, Draft};
 use super::settings::{Layers, Settings};
 use super::{
     Access, Analysis, Common, Materialization, Model, Node, NodeId, Seed, Strategy, Test, TestKind,
-    constraints, contract, fragment, merging,
+    constraints, contract, fragment, merging, settings,
 };
 
 /// Answers a template in the parse pass, before anything is resolved.
@@ -123,12 +123,19 @@ impl Builder<'_> {
         common.label(&config.tags.0, &config.meta);
         common.owned(config.group.as_ref(), config.owner.as_ref());
         if let Some(properties) = properties {
-            self.describe(&mut common, properties);
+            self.describe(&mut common, properties, &mut diagnostics);
         }
         if let Some(version) = version {
-            self.describe_version(&mut common, version);
+            self.describe_version(&mut common, version, &mut diagnostics);
         }
         constraints::check(&constraints, &common.columns, &mut diagnostics);
+        let own = properties.and_then(|properties| properties.config.as_ref());
+        let strategy = config.incremental_strategy.as_ref();
+        let by_name =
+            strategy.is_some_and(|strategy| strategy.value == IncrementalStrategy::DeleteInsert);
+        let calls = &parsed.calls.config;
+        diagnostics.extend(settings::two_keys(properties, own, calls, by_name));
+        diagnostics.extend(config.cadence.as_ref().and_then(settings::unknown_cadence));
         let primary_key =
             primary_key.or_else(|| constraints::primary_key(&constraints, &common.columns));
         let delete_by = match (by, deletes_and_inserts(&config)) {
@@ -235,7 +242,7 @@ impl Builder<'_> {
         common.label(&config.tags.0, &config.meta);
         common.owned(config.group.as_ref(), config.owner.as_ref());
         if let Some(properties) = properties {
-            self.describe(&mut common, properties);
+            self.describe(&mut common, properties, &mut diagnostics);
         }
         let relation = self.relation_of(
             &common,
@@ -275,7 +282,8 @@ impl Builder<'_> {
         let mut common = self.common(id, name, &file.path, fqn, &merged);
         common.label(&config.tags.0, &config.meta);
         if let Some(properties) = properties {
-            common.description = self.description(properties.description.as_ref());
+            common.description =
+                self.description(properties.description.as_ref(), &mut diagnostics);
         }
         let draft = Draft {
             enabled: config.enabled.unwrap_or(true),

@@ -23,6 +23,7 @@ mod merging;
 mod name;
 mod node;
 mod outside;
+mod personal;
 mod resolve;
 mod settings;
 mod unit;

@@ -78,9 +78,9 @@ impl Builder<'_> {
         let mut common = self.common(id, name, file, fqn, &merged);
         common.span = table.name.span.clone();
         common.properties_path = Some(file.clone());
-        common.description = self.description(table.description.as_ref());
+        common.description = self.description(table.description.as_ref(), &mut diagnostics);
         common.label(&config.tags.0, &config.meta);
-        common.columns = table.columns.clone();
+        common.columns = self.columns(&table.columns, &mut diagnostics);
         common.owner = (config.owner.as_ref())
             .or(table.owner.as_ref())
             .or(source.owner.as_ref())
@@ -124,7 +124,10 @@ impl Builder<'_> {
                 let mut common = self.common(id, name, &properties.file, fqn, &merged);
                 common.span = exposure.name.span.clone();
                 common.properties_path = Some(properties.file.clone());
-                common.description = self.description(exposure.description.as_ref());
+                let mut diagnostics = Vec::new();
+                common.description =
+                    self.description(exposure.description.as_ref(), &mut diagnostics);
+                self.diagnostics.append(&mut diagnostics);
                 common.label(&exposure.tags.0, &exposure.meta);
                 let owner = exposure.owner.as_ref().map(|owner| &owner.value);
                 common.owner = owner.map(ToString::to_string);
@@ -153,8 +156,9 @@ impl Builder<'_> {
         drafts
     }
 
-    pub(super) fn groups(&self) -> BTreeMap<String, Group> {
+    pub(super) fn groups(&mut self) -> BTreeMap<String, Group> {
         let mut groups = BTreeMap::new();
+        let mut diagnostics = Vec::new();
         for properties in &self.project.properties {
             for group in &properties.groups {
                 groups.insert(
@@ -162,12 +166,13 @@ impl Builder<'_> {
                     Group {
                         name: group.name.value.clone(),
                         owner: group.owner.as_ref().map(|owner| owner.value.to_string()),
-                        description: self.description(group.description.as_ref()),
+                        description: self.description(group.description.as_ref(), &mut diagnostics),
                         path: properties.file.clone(),
                     },
                 );
             }
         }
+        self.diagnostics.append(&mut diagnostics);
         groups
     }
 }

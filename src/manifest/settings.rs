@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::diagnostic::{Code, Diagnostic, Severity, Span};
 use crate::project::layers::{self, Layer, Origin, Setting};
 use crate::project::yaml::{self, Many, Node as Yaml, Value};
 use crate::project::{ModelProperties, Spanned};
@@ -169,5 +169,154 @@ impl Settings {
         let span = first.span.clone();
         let map = Yaml::new(Value::Map(entries), span);
         yaml::decode_all(&map, unknown_keys, diagnostics).unwrap_or_default()
+    }
+}
+
+/// The error of a model whose own settings give two different keys: in its properties, their
+/// `config:` and the calls of `config()`. Settings of folders are there to be replaced. `by_name`: the
+/// `unique_key` says what is replaced, as of `delete+insert`, and need not be the primary key.
+pub(super) fn two_keys(
+    properties: Option<&ModelProperties>,
+    config: Option<&Yaml>,
+    calls: &[(Map<String, Json>, Span)],
+    by_name: bool,
+) -> Option<Diagnostic> {
+    let mut own = Layers::default();
+    if let Some(properties) = properties {
+        own.properties(properties);
+    }
+    own.push(config);
+    own.calls(calls);
+    let settings = own.layers.iter().flat_map(|layer| &layer.settings);
+    let keys = settings.filter(|(name, value)| {
+        let is_key = matches!(name.as_str(), Some("primary_key" | "unique_key"));
+        is_key && !value.is_null()
+    });
+    let mut known: BTreeMap<&str, (Vec<String>, Span)> = BTreeMap::new();
+    for (name, value) in keys {
+        let columns = columns_of(value);
+        let of = match name.as_str() {
+            Some("unique_key") if by_name => "unique_key",
+            _ => "primary_key",
+        };
+        let Some((other, place)) = known.get(of) else {
+            known.insert(of, (columns, name.span.clone()));
+            continue;
+        };
+        if *other != columns {
+            let listed = |columns: &[String]| columns.join("`, `");
+            return Some(
+                Diagnostic::error(
+                    Code::InvalidConfig,
+                    format!(
+                        "the primary key is `{}` here, and `{}` elsewhere",
+                        listed(&columns),
+                        listed(other)
+                    ),
+                )
+                .at(name.span.clone())
+                .related(place.clone(), "the other key is here")
+                .help("name the key in one place"),
+            );
+        }
+    }
+    None
+}
+
+/// The columns of a key, sorted: their order does not matter to a key.
+fn columns_of(value: &Yaml) -> Vec<String> {
+    let texts = |value: &Yaml| value.scalar_text().map(|text| text.trim().to_owned());
+    let mut columns: Vec<String> = match value.as_list() {
+        Some(columns) => columns.iter().filter_map(texts).collect(),
+        None => texts(value).into_iter().collect(),
+    };
+    columns.sort();
+    columns.dedup();
+    columns
+}
+
+/// The words of a cadence.
+const CADENCES: [&str; 9] = [
+    "hourly",
+    "daily",
+    "weekly",
+    "biweekly",
+    "monthly",
+    "quarterly",
+    "yearly",
+    "once",
+    "never",
+];
+
+/// The error of a cadence that is neither one of the words nor a cron expression.
+pub(super) fn unknown_cadence(cadence: &Spanned<String>) -> Option<Diagnostic> {
+    let written = cadence.value.trim();
+    if CADENCES.contains(&written.to_lowercase().as_str()) || is_cron(written) {
+        return None;
+    }
+    let diagnostic = Diagnostic::error(Code::InvalidConfig, format!("`{written}` is no cadence"))
+        .at(cadence.span.clone())
+        .did_you_mean(written, CADENCES);
+    Some(match diagnostic.help {
+        Some(_) => diagnostic,
+        None => diagnostic.help(format!(
+            "write one of `{}`, or a cron expression such as `0 6 * * 1`",
+            CADENCES.join("`, `")
+        )),
+    })
+}
+
+/// Whether a text is a cron expression: five fields, or six with seconds, or a word such as `@daily`.
+fn is_cron(written: &str) -> bool {
+    let fields: Vec<&str> = written.split_whitespace().collect();
+    let is_field = |field: &&str| {
+        let known = |letter: char| letter.is_ascii_alphanumeric() || "*/,-?#".contains(letter);
+        field.chars().all(known)
+            && field.starts_with(|first: char| {
+                first.is_ascii_digit() || matches!(first, '*' | '?') || is_day_or_month(field)
+            })
+    };
+    match fields.as_slice() {
+        [word] => matches!(
+            *word,
+            "@hourly" | "@daily" | "@midnight" | "@weekly" | "@monthly" | "@yearly" | "@annually"
+        ),
+        fields => (5..=6).contains(&fields.len()) && fields.iter().all(is_field),
+    }
+}
+
+/// Whether a field begins with the short name of a day or a month: `mon-fri`, `jan`.
+fn is_day_or_month(field: &str) -> bool {
+    const NAMES: [&str; 20] = [
+        "sun", "mon", "tue", "wed", "thu", "fri", "sat", "jan", "feb", "mar", "apr", "may", "jun",
+        "jul", "aug", "sep", "oct", "nov", "dec", "l",
+    ];
+    let lower = field.to_lowercase();
+    NAMES.iter().any(|name| lower.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cadence_is_a_word_or_a_cron_expression() {
+        let told = |written: &str| {
+            let place = Span::file("models/a.yml".into());
+            unknown_cadence(&Spanned::new(written.to_owned(), place)).map(|told| told.message)
+        };
+        for right in [
+            "daily",
+            "Monthly",
+            "0 6 * * 1",
+            "*/15 * * * *",
+            "0 0 1 jan,jul mon-fri",
+            "@daily",
+        ] {
+            assert_eq!(told(right), None, "{right}");
+        }
+        for wrong in ["dayly", "every day", "0 6 * *", "0 6 * * 1 2 3", "@dayly"] {
+            assert!(told(wrong).is_some(), "{wrong}");
+        }
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Inputs, Job, Live, StepResult, results};
+use crate::check::hooks::{failed, source};
 use crate::compile::{self, Compiled};
-use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::engine::{Session, located};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::engine::Session;
 use crate::manifest::Node;
 use crate::project::Spanned;
 use crate::project::config::Hook;
-use crate::template::{Argument, RelationKind, Source};
+use crate::template::{Argument, RelationKind};
 
 /// Runs the hooks of a node in its session.
 pub(super) async fn of_node(
@@ -82,28 +83,12 @@ pub(super) fn ended(job: &Job, steps: &[Arc<StepResult>]) -> BTreeMap<String, Ar
     .into()
 }
 
-fn source(hook: &Spanned<String>) -> Source {
-    Source {
-        file: hook.span.file.clone(),
-        text: hook.value.as_str().into(),
-        offset: hook.span.start,
-    }
-}
-
 async fn statement(session: &Session, compiled: &Compiled, place: &Span) -> Result<(), Diagnostic> {
     if compiled.sql.trim().is_empty() {
         return Ok(());
     }
     match session.statement(&compiled.sql).await {
         Ok(_) => Ok(()),
-        Err(error) => {
-            let diagnostic = located(error, compiled);
-            Err(Diagnostic {
-                code: Code::HookFailed,
-                message: format!("hook: {}", diagnostic.message),
-                span: Some(place.clone()),
-                ..diagnostic
-            })
-        }
+        Err(error) => Err(failed(error, compiled, place)),
     }
 }

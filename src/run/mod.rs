@@ -6,6 +6,7 @@
 mod audit;
 mod constraints;
 mod event;
+mod failing;
 mod hooks;
 mod inputs;
 mod interrupt;
@@ -30,7 +31,7 @@ pub use interrupt::Interrupt;
 pub use model::{foresee, left_behind};
 pub use pinned::{Tables, inspect};
 pub use queries::Live;
-pub use unit::{Ask, Shapes, create};
+pub use unit::{Ask, Shapes, create, plan as plan_unit_test};
 pub use workers::STACK;
 
 use std::collections::BTreeMap;

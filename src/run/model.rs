@@ -150,12 +150,14 @@ async fn once(
             if let Some(diagnostic) = landing::damaged_input(job, node, &error).await {
                 return Err(diagnostic);
             }
-            return Err(located(session.told(&compiled.sql, error), &compiled));
+            let error = session.traced(&compiled.sql, error).await;
+            return Err(located(error, &compiled));
         }
         Err(error) => {
             let place = constraints::place(&job.basis.manifest, model, &error);
             let place = place.unwrap_or_else(|| error.place(model));
-            return Err(error.into_diagnostic().at(place));
+            let personal = job.basis.manifest.personal(node);
+            return Err(error.masked(&personal).into_diagnostic().at(place));
         }
     };
     for change in &commit.columns {

@@ -128,7 +128,8 @@ impl Tables {
             let version = i64::try_from(self.version(node.id())?).ok()?;
             let found = delta::check_key(session, &location, version, key_of(node)).await;
             let place = node.common().span.clone();
-            Some(found.err()?.into_diagnostic().at(place))
+            let error = found.err()?.masked(&node.personal());
+            Some(error.into_diagnostic().at(place))
         };
         cell.get_or_init(|| look).await.clone()
     }

@@ -40,7 +40,10 @@ pub(super) async fn run(work: &Work<'_>, seed: &Seed) -> Result<Ended, Diagnosti
         Err(delta::Error::Engine(error)) => {
             return Err(session.told("", error).into_diagnostic().at(whole()));
         }
-        Err(error) => return Err(error.into_diagnostic().at(whole())),
+        Err(error) => {
+            let personal = job.basis.manifest.personal(node);
+            return Err(error.masked(&personal).into_diagnostic().at(whole()));
+        }
     };
     let outcome = landing::outcome(job, node.id(), &commit);
     if !seed.config.post_hook.is_empty() {

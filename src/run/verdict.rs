@@ -1,5 +1,6 @@
 //! Whether a data test passed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,17 +9,13 @@ use datafusion::catalog::TableProvider;
 
 use super::step::{Ended, Timed, Work, placed};
 use super::{Inputs, Job, Live, Outcome};
-use crate::compile::{self, Compiled};
+use crate::compile::{self, Compiled, Counting, counting, written};
 use crate::delta::{self, Action, Write};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{self, Answer, Name, Query, Session, located};
-use crate::manifest::{Node, NodeId, Test, TestKind, fragment};
+use crate::manifest::{Manifest, Node, NodeId, Test};
 use crate::plan::Step;
-use crate::project::Spanned;
 use crate::project::config::{Severity, StoreFailuresAs};
-
-/// Failing rows that are shown with a failure.
-const SAMPLES: usize = 3;
 
 /// Runs a test over the tables as they are.
 pub(super) async fn of(work: &Work<'_>, test: &Test) -> Result<Ended, Diagnostic> {
@@ -111,14 +108,18 @@ async fn prepare<'a>(
 }
 
 /// A test whose query is written, in a session that has what it reads.
-struct Prepared<'a> {
-    test: &'a Test,
-    session: Session,
-    compiled: Compiled,
+pub(super) struct Prepared<'a> {
+    pub(super) test: &'a Test,
+    pub(super) session: Session,
+    pub(super) compiled: Compiled,
     /// The query that counts what the test finds and judges the number.
     counting: Counting,
     /// Whether the table that the test reads is not published yet.
-    unpublished: bool,
+    pub(super) unpublished: bool,
+    /// The primary key of the table that the test is declared on; empty where it has none.
+    pub(super) key: Vec<String>,
+    /// The columns of personal data, in lower case.
+    pub(super) personal: BTreeSet<String>,
 }
 
 impl<'a> Prepared<'a> {
@@ -139,6 +140,8 @@ impl<'a> Prepared<'a> {
             compiled,
             counting,
             unpublished: inputs.candidate.is_some(),
+            key: key(&job.basis.manifest, test),
+            personal: job.basis.manifest.personal(node),
         })
     }
 
@@ -197,7 +200,13 @@ impl<'a> Prepared<'a> {
             Ok(answer) => answer,
             // The query round the test hides what is wrong inside of it.
             Err(error) => match self.session.plan(&self.compiled.sql).await {
-                Ok(_) => return Err(in_test(error, &self.compiled, self.counting.before)),
+                Ok(_) if error.position.is_some() => {
+                    return Err(in_test(error, &self.compiled, self.counting.before));
+                }
+                Ok(_) => {
+                    let error = self.session.traced(&self.compiled.sql, error).await;
+                    return Err(located(error, &self.compiled));
+                }
                 Err(error) => return Err(located(error, &self.compiled)),
             },
         };
@@ -216,10 +225,16 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// The test's query. What stands before the text stays, so that places in it can be told.
-fn written(compiled: &Compiled) -> &str {
-    // What is no fragment is rejected when it is planned.
-    fragment(&compiled.sql).unwrap_or(&compiled.sql).trim_end()
+fn key(manifest: &Manifest, test: &Test) -> Vec<String> {
+    let attached = test.attached.as_ref().and_then(|id| manifest.get(id));
+    match attached {
+        Some(Node::Model(model)) => model.primary_key.clone(),
+        Some(Node::Seed(seed)) => {
+            let key = seed.config.primary_key.as_ref();
+            key.map(|key| key.value.0.clone()).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What a test's query comes to.
@@ -227,36 +242,6 @@ struct Counted {
     failures: u64,
     should_warn: bool,
     should_fail: bool,
-}
-
-/// The query that judges a test.
-struct Counting {
-    sql: String,
-    /// The lines before the test's own text.
-    before: usize,
-}
-
-fn counting(test: &Test, sql: &str) -> Counting {
-    let config = &test.config;
-    // Each setting may end with a comment, and so ends with its line.
-    let setting = |written: &Option<Spanned<String>>, otherwise: &str| match written {
-        Some(text) => format!("{}\n", fragment(&text.value).unwrap_or(&text.value)),
-        None => otherwise.to_string(),
-    };
-    let warns = setting(&config.warn_if, "!= 0");
-    let fails = setting(&config.error_if, "!= 0");
-    let calculation = setting(&config.fail_calc, "count(*)");
-    let limit = match &config.limit {
-        Some(limit) => format!("limit {}", limit.value),
-        None => String::new(),
-    };
-    let head = format!(
-        "select failures, failures {warns} as should_warn, failures {fails} as should_fail from (select coalesce({calculation}, 0) as failures from (\n"
-    );
-    Counting {
-        before: head.matches('\n').count(),
-        sql: format!("{head}{sql}\n{limit}) as found) as counted"),
-    }
 }
 
 /// An error of the counting query, at its place in the test, which begins after so many lines.
@@ -268,57 +253,6 @@ fn in_test(mut error: crate::engine::Error, compiled: &Compiled, before: usize) 
 }
 
 impl Prepared<'_> {
-    /// What failed, with some of the rows.
-    async fn tell(&self, failures: u64, kept: Option<&str>) -> Diagnostic {
-        let test = self.test;
-        let rows = if failures == 1 {
-            "1 row"
-        } else {
-            &format!("{failures} rows")
-        };
-        let what = match &test.kind {
-            TestKind::Generic { name, column, .. } => {
-                let subject = test
-                    .attached
-                    .as_ref()
-                    .and_then(|id| id.as_str().rsplit('.').next())
-                    .unwrap_or_default();
-                match column {
-                    Some(column) => format!("`{name}` found {rows} in `{subject}.{column}`"),
-                    None => format!("`{name}` found {rows} in `{subject}`"),
-                }
-            }
-            TestKind::Singular { .. } => format!("`{}` found {rows}", test.common.name),
-        };
-        let mut diagnostic = Diagnostic::error(Code::TestFailed, what).at(test.common.span.clone());
-        let sql = written(&self.compiled);
-        let sample = format!("select * from (\n{sql}\n) as found limit {SAMPLES}");
-        if let Ok(answer) = self.session.rows_as_json(&sample, SAMPLES).await {
-            for row in answer.rows {
-                let cells: Vec<String> = answer
-                    .columns
-                    .iter()
-                    .zip(row)
-                    .map(|((name, _), value)| match value {
-                        serde_json::Value::String(text) => format!("{name} = {text}"),
-                        serde_json::Value::Null => format!("{name} is NULL"),
-                        value => format!("{name} = {value}"),
-                    })
-                    .collect();
-                diagnostic = diagnostic.note(cells.join(", "));
-            }
-        }
-        let name = &test.common.name;
-        diagnostic.help(match (kept, self.unpublished) {
-            (Some(folder), _) => format!("the rows are kept in the table `{folder}`"),
-            // What `refx show` reads is the table, and the rows are not in it.
-            (None, true) => "the table was not published; see all of the rows with \
-                `--store-failures`"
-                .to_owned(),
-            (None, false) => format!("see them with `refx show {name}`"),
-        })
-    }
-
     /// Writes the failing rows to a table of their own, also when there are none: a table of an
     /// earlier failure would mislead. Gives the table's folder.
     async fn keep(&self, job: &Job) -> Result<String, Diagnostic> {

@@ -1,15 +1,16 @@
 //! minijinja set up as dbt sets up Jinja2.
 
 use minijinja::value::{Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior};
 
-use super::failure::error;
+use super::failure::{error, fail};
 use super::filters;
 use super::format;
 use super::json::parse_yaml;
 use super::render::Render;
 use super::strings;
-use super::values;
+use super::{library, native, values};
+use crate::diagnostic::{Code, Diagnostic};
 
 /// Macros that call each other deeper than some 500 times are in a circle.
 const RECURSION_LIMIT: usize = 4_000;
@@ -29,15 +30,7 @@ pub(super) fn build() -> Environment<'static> {
     // Errors then name the value that is undefined.
     environment.set_debug(true);
     environment.set_unknown_method_callback(unknown_method);
-    environment.set_formatter(|out, state, value| {
-        let is_float = value.kind() == ValueKind::Number && !value.is_integer();
-        match is_float.then(|| f64::try_from(value.clone())) {
-            Some(Ok(number)) => out
-                .write_str(&format::python_float(number))
-                .map_err(Error::from),
-            _ => minijinja::escape_formatter(out, state, value),
-        }
-    });
+    environment.set_formatter(formatted);
     environment.add_filter("as_text", |value: &Value| value.to_string());
     environment.add_filter("as_bool", as_bool);
     environment.add_filter("as_number", as_number);
@@ -45,6 +38,31 @@ pub(super) fn build() -> Environment<'static> {
     filters::add(&mut environment);
     environment.add_filter("list", |value: &Value| values::list(value.try_iter()?));
     environment
+}
+
+/// Writes a value into the text. A function has no text: its call was meant.
+fn formatted(out: &mut Output, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match native::called(value).or_else(|| library::called(value)) {
+        Some(call) => Err(fail(
+            Diagnostic::error(
+                Code::JinjaError,
+                format!(
+                    "`{}` is a function, and is not called",
+                    call.trim_end_matches("()")
+                ),
+            )
+            .help(format!("call it: `{{{{ {call} }}}}`")),
+        )),
+        None => {
+            let is_float = value.kind() == ValueKind::Number && !value.is_integer();
+            match is_float.then(|| f64::try_from(value.clone())) {
+                Some(Ok(number)) => out
+                    .write_str(&format::python_float(number))
+                    .map_err(Error::from),
+                _ => minijinja::escape_formatter(out, state, value),
+            }
+        }
+    }
 }
 
 /// The methods of Python's texts, lists and dicts on minijinja's values.

@@ -425,7 +425,7 @@ fn doc(_: &mut State<'_, '_>, render: &Arc<Render>, args: &[Value]) -> Result<Va
     match render.scope.docs.get(&name) {
         Some(text) => Ok(Value::from(text.as_str())),
         None => Err(fail(
-            Diagnostic::error(Code::JinjaError, format!("no docs block named `{name}`"))
+            Diagnostic::error(Code::UnknownDoc, format!("no docs block named `{name}`"))
                 .did_you_mean(&name, render.scope.docs.keys().map(String::as_str)),
         )),
     }

@@ -204,6 +204,12 @@ impl Known for Library {
     }
 }
 
+/// How a value is called, where it is a macro.
+pub(super) fn called(value: &Value) -> Option<String> {
+    let called = value.downcast_object_ref::<MacroObject>()?;
+    Some(format!("{}()", called.name))
+}
+
 /// A macro as a value of templates.
 struct MacroObject {
     index: usize,

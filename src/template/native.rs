@@ -56,6 +56,16 @@ pub(super) fn is_function(value: &Value) -> Option<bool> {
     native.map(|native| native.0.run.is_some())
 }
 
+/// How a value is called, where it is a function: `as_of()`.
+pub(super) fn called(value: &Value) -> Option<String> {
+    let native = value.downcast_object_ref::<NativeObject>();
+    let native = native.filter(|native| native.0.run.is_some());
+    let method = value.downcast_object_ref::<Method>();
+    let name = native.map(|native| native.0.name);
+    let name = name.or_else(|| method.map(|method| method.0));
+    name.map(|name| format!("{name}()"))
+}
+
 struct NativeObject(&'static Native);
 
 impl fmt::Debug for NativeObject {

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use super::Answers;
 use crate::compile::Compiled;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::engine::{Finding, Keys, Name, Plan, Session, Subject};
+use crate::engine::{Filled, Finding, Keys, Name, Plan, Session, Subject};
 use crate::graph::NodeSet;
 use crate::manifest::{Manifest, Model, Node, NodeId, TestKind};
 use crate::project::config::{Level, Lint};
+use crate::project::{Constraint, ConstraintKind};
 use allow::Allow;
 
 /// What the rules say of nodes that were checked. `text` gives the text of a file of the project.
@@ -182,12 +183,13 @@ pub(super) fn of_query(
     session: &Session,
     (compiled, plan): (&Compiled, &Plan),
     model: &Model,
-    keys: &Keys,
+    (keys, filled): (Keys, Filled),
 ) -> Vec<Diagnostic> {
     let subject = Subject {
         lands: model.materialization.lands(),
         primary_key: model.primary_key.clone(),
-        keys: keys.clone(),
+        keys,
+        filled,
     };
     let findings = session.findings(&compiled.sql, plan, &subject);
     let findings = findings.into_iter();
@@ -271,15 +273,74 @@ pub(super) fn keys(manifest: &Manifest) -> BTreeMap<NodeId, Vec<Vec<String>>> {
     keys
 }
 
-/// Those keys under the names that a query has for the nodes.
-pub(super) fn named<'a>(
+/// The columns of each node that hold no NULL: those of its primary key, and those of which a test
+/// or a constraint says so.
+pub(super) fn filled(manifest: &Manifest) -> BTreeMap<NodeId, BTreeSet<String>> {
+    let mut filled: BTreeMap<NodeId, BTreeSet<String>> = BTreeMap::new();
+    for node in manifest.nodes.values() {
+        let columns = match node {
+            Node::Model(model) => {
+                let own = model.common.columns.iter();
+                let own = own.filter(|column| column.constraints.iter().any(is_not_null));
+                let whole = model.constraints.iter().filter(|all| is_not_null(all));
+                let whole = whole.flat_map(|constraint| &constraint.columns);
+                let mut columns: Vec<String> = own
+                    .map(|column| column.name.value.to_string())
+                    .chain(whole.map(|column| column.value.clone()))
+                    .collect();
+                if model.materialization.lands() {
+                    columns.extend(model.primary_key.iter().cloned());
+                }
+                columns
+            }
+            Node::Seed(seed) => {
+                let key = seed.config.primary_key.as_ref();
+                key.map(|key| key.value.0.clone()).unwrap_or_default()
+            }
+            Node::Test(test) => {
+                if let (
+                    TestKind::Generic {
+                        name,
+                        column: Some(column),
+                        ..
+                    },
+                    Some(node),
+                    None,
+                ) = (&test.kind, &test.attached, &test.config.filter)
+                    && name == "not_null"
+                {
+                    filled
+                        .entry(node.clone())
+                        .or_default()
+                        .insert(column.clone());
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        if !columns.is_empty() {
+            filled.entry(node.id().clone()).or_default().extend(columns);
+        }
+    }
+    filled
+}
+
+fn is_not_null(constraint: &Constraint) -> bool {
+    matches!(
+        constraint.kind.value,
+        ConstraintKind::NotNull | ConstraintKind::PrimaryKey
+    )
+}
+
+/// What is known of nodes, under the names that a query has for them.
+pub(super) fn named<'a, T: Clone>(
     manifest: &Manifest,
-    keys: &BTreeMap<NodeId, Vec<Vec<String>>>,
+    known: &BTreeMap<NodeId, T>,
     inputs: impl Iterator<Item = &'a NodeId>,
-) -> Keys {
+) -> BTreeMap<Name, T> {
     let named = inputs.filter_map(|id| {
         let relation = manifest.get(id)?.relation()?;
-        Some((Name::of(relation), keys.get(id)?.clone()))
+        Some((Name::of(relation), known.get(id)?.clone()))
     });
     named.collect()
 }

@@ -1,17 +1,22 @@
 //! `refx check`: every query planned, and no data read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::check::{self, Answers, Outcome};
+use tokio::task::JoinSet;
+
+use crate::check::{self, Answers, Checked, Outcome, Sources};
 use crate::cli::Exit;
 use crate::cli::args::CheckArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::{Ended, Report};
 use crate::cli::settings::{Settings, criteria};
-use crate::diagnostic::{Diagnostic, Severity, Span};
+use crate::diagnostic::{Diagnostic, Severity, Span, without_aftermath};
 use crate::graph::NodeSet;
-use crate::manifest::{NodeId, ResourceType};
+use crate::manifest::{Node, NodeId, ResourceType};
+use crate::plan::TableFacts;
+use crate::run;
 
 pub(crate) async fn check(
     report: Report,
@@ -27,10 +32,13 @@ pub(crate) async fn check(
     let concerns = |id: &NodeId| nodes.contains(id) || manifest.get(id).is_none();
     let breaking = breaking.into_iter().filter(|(id, _)| concerns(id));
     diagnostics.extend(breaking.map(|(_, diagnostic)| diagnostic));
-    let answers = opened.check(&nodes, flags.offline).await?;
+    let sources = Sources::of(flags.offline);
+    let mut answers = opened.check(&nodes, sources).await?;
+    unit_tests(&opened, &nodes, &mut answers).await?;
     opened.write_manifest(&BTreeMap::new())?;
     let found = of_answers(&answers, &nodes, &diagnostics);
     diagnostics.extend(found);
+    diagnostics.extend(opened.check_hooks(&answers).await?);
     let files = &opened.loaded.project.files;
     let text = |file: &str| files.get(file).map(|(_, text)| text.as_ref());
     diagnostics.extend(check::lint(
@@ -39,6 +47,7 @@ pub(crate) async fn check(
         &nodes,
         &text,
     ));
+    let mut diagnostics = without_aftermath(diagnostics, &text);
     if settings.warn_error {
         for diagnostic in &mut diagnostics {
             diagnostic.severity = Severity::Error;
@@ -54,6 +63,50 @@ pub(crate) async fn check(
         .report
         .checked(&opened.loaded.manifest, &answers, &nodes, ended);
     Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+/// Plans the unit tests of models that can be planned themselves. One that could not be run fails.
+async fn unit_tests(
+    opened: &Opened<'_>,
+    nodes: &NodeSet,
+    answers: &mut Answers,
+) -> anyhow::Result<()> {
+    let manifest = &opened.loaded.manifest;
+    let tests = nodes.iter().filter(|id| {
+        let planned = |id: &NodeId| {
+            answers
+                .get(id)
+                .is_some_and(|answer| answer.planned().is_some())
+        };
+        let test = manifest.get(id).and_then(Node::as_unit_test);
+        test.is_some_and(|test| planned(&test.model))
+    });
+    let tests: Vec<NodeId> = tests.cloned().collect();
+    if tests.is_empty() {
+        return Ok(());
+    }
+    let basis = opened.basis(TableFacts::default());
+    let mut job = opened.job(basis, opened.tables(), false)?;
+    job.shapes = Arc::new(answers.clone().into());
+    let job = Arc::new(job);
+    let mut planning = JoinSet::new();
+    for id in tests {
+        let job = Arc::clone(&job);
+        planning.spawn(async move {
+            let test = job.basis.manifest.get(&id).and_then(Node::as_unit_test);
+            let failed = match test {
+                Some(test) => run::plan_unit_test(&job, test).await.err(),
+                None => None,
+            };
+            (id, failed)
+        });
+    }
+    while let Some(planned) = planning.join_next().await {
+        if let Ok((id, Some(diagnostic))) = planned {
+            answers.insert(id, Arc::new(Checked::failed(diagnostic)));
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with the nodes, and what in their inputs keeps them from being checked. Planning a

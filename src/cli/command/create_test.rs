@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::check::Sources;
 use crate::cli::args::CreateTestArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
@@ -36,7 +37,7 @@ pub(crate) async fn create_test(
     let tables = opened.tables();
     let (facts, _) = opened.inspect(&nodes, &tables).await;
     let mut job = opened.job(opened.basis(facts), tables, false)?;
-    job.shapes = Arc::new(opened.check(&nodes, false).await?.into());
+    job.shapes = Arc::new(opened.check(&nodes, Sources::Read).await?.into());
     let node = job.node(&id)?;
     let Some(model) = node.as_model() else {
         unreachable!("only models were picked");

@@ -1,6 +1,6 @@
 //! `refx diff`: what a change of code means.
 
-use crate::check::diff;
+use crate::check::{Sources, diff};
 use crate::cli::args::DiffArgs;
 use crate::cli::opened::{Opened, remembered};
 use crate::cli::report::Report;
@@ -18,7 +18,9 @@ pub(crate) async fn diff(
     let Some(before) = remembered(&folder) else {
         return Ok(refuse(&opened.report, no_state(flags)));
     };
-    let answers = opened.check(&opened.models(), flags.offline).await?;
+    let answers = opened
+        .check(&opened.models(), Sources::of(flags.offline))
+        .await?;
     let manifest = &opened.loaded.manifest;
     let difference = diff::compare(manifest, &before, &answers);
     let output = opened.report.format(flags.output);

@@ -1,6 +1,6 @@
 //! `refx lineage`: what columns are made of, and what is made of them.
 
-use crate::check::{self, Answers};
+use crate::check::{self, Answers, Sources};
 use crate::cli::args::{LineageArgs, LineageOutput};
 use crate::cli::lineage::{self, View};
 use crate::cli::opened::Opened;
@@ -34,7 +34,7 @@ pub(crate) async fn lineage(
         };
         nodes.extend(readers.into_iter().filter(readable));
     }
-    let answers = opened.check(&nodes, flags.offline).await?;
+    let answers = opened.check(&nodes, Sources::of(flags.offline)).await?;
     if answers
         .get(&node)
         .and_then(|checked| checked.planned())

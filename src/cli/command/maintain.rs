@@ -239,7 +239,12 @@ impl<'a> Only<'a> {
                 .help(format!("make it first: `refx build --select {name}`"));
                 refuse(&self.opened.report, self.at(diagnostic))
             }
-            error => self.failed(error.into_diagnostic()),
+            error => {
+                let manifest = &self.opened.loaded.manifest;
+                let node = manifest.get(&self.id);
+                let personal = node.map(|node| manifest.personal(node)).unwrap_or_default();
+                self.failed(error.masked(&personal).into_diagnostic())
+            }
         }
     }
 

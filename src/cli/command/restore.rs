@@ -77,7 +77,11 @@ fn refused(only: &Only<'_>, error: delta::Error) -> Exit {
     if !keyless {
         return only.refuse(error);
     }
+    let manifest = &only.opened.loaded.manifest;
+    let node = manifest.get(&only.id);
+    let personal = node.map(|node| manifest.personal(node)).unwrap_or_default();
     let diagnostic = error
+        .masked(&personal)
         .into_diagnostic()
         .note("the version does not keep the key, and was not brought back")
         .help("restore a version that keeps it: `refx history` lists them");

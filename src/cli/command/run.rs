@@ -8,6 +8,7 @@ use anyhow::Context;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
+use crate::check::Sources;
 use crate::cli::Exit;
 use crate::cli::args::{BuildArgs, RunArgs, SelectionArgs, TestArgs};
 use crate::cli::opened::Opened;
@@ -131,7 +132,10 @@ async fn shapes(opened: &Opened<'_>, plan: &plan::Plan) -> anyhow::Result<run::S
     }
     match nodes.is_empty() {
         true => Ok(run::Shapes::default()),
-        false => Ok(opened.check(&nodes, false).await?.into()),
+        false => Ok(opened
+            .check(&nodes, Sources::ReadOrRemembered)
+            .await?
+            .into()),
     }
 }
 

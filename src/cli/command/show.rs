@@ -161,6 +161,11 @@ async fn rows(
         .await
         .map_err(|error| located(error, compiled))?;
     let rows = plan.collect(limit).await;
-    let rows = rows.map_err(|error| located(session.told(&compiled.sql, error), compiled))?;
-    Ok((plan.schema(), rows))
+    match rows {
+        Ok(rows) => Ok((plan.schema(), rows)),
+        Err(error) => {
+            let error = session.traced(&compiled.sql, error).await;
+            Err(located(error, compiled))
+        }
+    }
 }

@@ -173,7 +173,8 @@ async fn rows_of_another_tool_do_not_pass_as_keyed() {
             panic!("{new:?}");
         };
         assert_eq!((keys, rows), (2, 4));
-        assert!(samples[0].starts_with("id = a (2 rows)"), "{samples:?}");
+        let first = samples[0].to_string();
+        assert!(first.starts_with("id = a (2 rows)"), "{first}");
         assert_eq!(place.facts().await.version, 1);
     }
     let overwrite = Action::Overwrite {

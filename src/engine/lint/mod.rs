@@ -22,7 +22,11 @@
 //! | `star` | `select-star` |
 //! | `keys`, `nullable` | `unproven-key`, `nullable-key` |
 //! | `fan_out` | `fan-out` |
+//! | `selves` | `self-comparison` |
+//! | `undone` | `outer-join-undone` |
+//! | `absent` | `nullable-not-in` |
 
+mod absent;
 mod clock;
 mod ctes;
 mod facts;
@@ -31,13 +35,15 @@ mod keys;
 mod nullable;
 mod nulls;
 mod order;
+mod selves;
 mod star;
 mod ties;
 mod types;
+mod undone;
 mod unions;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
@@ -78,6 +84,9 @@ impl Finding {
 /// The sets of columns that identify a row of a table, each by itself.
 pub type Keys = BTreeMap<Name, Vec<Vec<String>>>;
 
+/// The columns of a table that hold no NULL.
+pub type Filled = BTreeMap<Name, BTreeSet<String>>;
+
 /// What is known of a query beside its text.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
@@ -88,6 +97,8 @@ pub struct Subject {
     /// Of the tables that the query reads, as far as they are known. A table that is absent may
     /// have any rows.
     pub keys: Keys,
+    /// Of the same tables, as far as it is known.
+    pub filled: Filled,
 }
 
 impl Session {
@@ -104,16 +115,19 @@ impl Session {
         clock::check(&query, &state, &mut found);
         order::check(&query, &state, &mut found);
         nulls::check(&query, &mut found);
+        selves::check(&query, &mut found);
         ctes::check(&query, &mut found);
         if subject.lands {
             star::check(&query, &mut found);
         }
         types::check(&plan.written, &mut found);
         unions::check(&plan.written, &mut found);
+        absent::check(&plan.written, &subject.filled, &mut found);
         let calls = written::calls(&query);
         let (result, facts) = Facts::of(&plan.written, &subject.keys, &mut |site, facts| {
             ties::check(site, facts, &calls, &mut found);
             fan_out::check(site, facts, &mut found);
+            undone::check(site, &mut found);
         });
         keys::check(&query, plan, (&result, &facts), subject, &mut found);
         nullable::check(&query, plan, subject, &mut found);

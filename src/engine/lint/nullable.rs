@@ -213,11 +213,11 @@ fn of_join(join: &Join, at: usize) -> Step<'_> {
     })
 }
 
-fn is_column(expr: &Expr, of: &LogicalPlan, at: usize) -> bool {
+pub(super) fn is_column(expr: &Expr, of: &LogicalPlan, at: usize) -> bool {
     matches!(expr, Expr::Column(column) if of.schema().maybe_index_of_column(column) == Some(at))
 }
 
-fn refuses_null(condition: &Expr, filter: &LogicalPlan, at: usize) -> bool {
+pub(super) fn refuses_null(condition: &Expr, filter: &LogicalPlan, at: usize) -> bool {
     refuses(condition, |expr| is_column(expr, filter, at))
 }
 

@@ -63,7 +63,7 @@ impl Builder<'_> {
         let mut common = self.common(id.clone(), name, file, fqn, &merged);
         common.span = properties.name.span.clone();
         common.properties_path = Some(file.clone());
-        common.description = self.description(properties.description.as_ref());
+        common.description = self.description(properties.description.as_ref(), &mut diagnostics);
         common.label(&config.tags.0, &config.meta);
         common.depends_on = vec![model.clone()];
         let content = self.content(manifest, properties, tested, &mut diagnostics);

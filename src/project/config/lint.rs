@@ -101,6 +101,12 @@ rules! {
     partial_order: PartialOrder = Warn,
     /// Comparisons with NULL, which are never true.
     null_comparison: NullComparison = Error,
+    /// Columns compared with themselves.
+    self_comparison: SelfComparison = Error,
+    /// Outer joins whose rows without a match are dropped again.
+    outer_join_undone: OuterJoinUndone = Warn,
+    /// NOT IN over a query that may give NULL.
+    nullable_not_in: NullableNotIn = Warn,
     /// Comparisons of two types, at a loss.
     lossy_comparison: LossyComparison = Warn,
     /// Joins on columns of two types, at a loss.

@@ -10,7 +10,7 @@ use super::{Subject, typed};
 use crate::compile::Compiled;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Error, Name, Session};
-use crate::manifest::{Content, Given, Input, reference};
+use crate::manifest::{Content, Given, Input, Node, reference};
 use crate::template::Relation;
 
 /// Something that the model may read and the test does not give.
@@ -73,12 +73,23 @@ fn empty(
 
 /// The rows of an input in the types of its columns.
 pub(super) async fn batch(subject: &Subject<'_>, given: &Given) -> Result<RecordBatch, Diagnostic> {
-    let shape = match &given.input {
-        Input::This => subject.job.shapes.of(subject.node),
-        Input::Node(id) => subject.job.shapes.of(subject.job.node(id)?),
+    let node = match &given.input {
+        Input::This => subject.node,
+        Input::Node(id) => subject.job.node(id)?,
     };
-    let shape = shape.map_err(|diagnostic| diagnostic.at(given.written.span.clone()))?;
-    let shape = nullable(shape);
+    let shape = match (subject.job.shapes.of(node), node) {
+        (Ok(shape), _) => Arc::clone(shape),
+        // A source whose files are not here has the columns that it declares, and those that are given.
+        (Err(_), Node::Source(source)) => {
+            let session = subject.job.engine.session();
+            match &given.rows.content {
+                Content::Grid(grid) => typed::of_grid(grid, &source.common.columns, &session),
+                Content::Sql(sql) => typed::of_text(&session, sql).await?,
+            }
+        }
+        (Err(diagnostic), _) => return Err(diagnostic.at(given.written.span.clone())),
+    };
+    let shape = nullable(&shape);
     let whose = format!("`{}` has", given.written.value);
     match &given.rows.content {
         Content::Grid(grid) => {

@@ -62,6 +62,23 @@ pub(super) async fn of(work: &Work<'_>, test: &UnitTest) -> Result<Ended, Diagno
     })
 }
 
+/// Plans a unit test over what it gives, and holds what it expects against the columns that come out.
+/// Nothing is compared.
+///
+/// # Errors
+/// What would keep the test from being run.
+pub async fn plan(job: &Job, test: &UnitTest) -> Result<(), Diagnostic> {
+    let subject = Subject::new(job, test)?;
+    let ran = subject.run().await?;
+    if let Some(rows) = &test.expect.rows {
+        subject.expected(rows, &ran.plan.schema()).await?;
+    }
+    if let (Some(rows), Ok(table)) = (&test.expect.table, job.shapes.of(subject.node)) {
+        subject.expected(rows, table).await?;
+    }
+    Ok(())
+}
+
 /// A unit test and the model that it is about.
 pub(super) struct Subject<'a> {
     pub job: Job,
@@ -138,6 +155,21 @@ impl<'a> Subject<'a> {
         Ok((ran, missing))
     }
 
+    /// The expected rows in the types of the columns that they name.
+    async fn expected(&self, rows: &Rows, whole: &SchemaRef) -> Result<RecordBatch, Diagnostic> {
+        match &rows.content {
+            // No rows name no columns: none of them is to be there.
+            Content::Grid(grid) if grid.rows.is_empty() && grid.columns.is_empty() => {
+                Ok(RecordBatch::new_empty(whole.clone()))
+            }
+            Content::Grid(grid) => {
+                let schema = typed::named(grid, whole, "the model gives")?;
+                typed::batch(grid, &schema)
+            }
+            Content::Sql(sql) => typed::of_query(&self.job, sql, whole, "the model gives").await,
+        }
+    }
+
     /// Compares the rows with those expected, in the columns that these name.
     async fn held_against(
         &self,
@@ -146,17 +178,7 @@ impl<'a> Subject<'a> {
         whose: &str,
     ) -> Result<Option<Mismatch>, Diagnostic> {
         let whole = actual.schema.as_ref();
-        let expected = match &expected.content {
-            // No rows name no columns: none of them is to be there.
-            Content::Grid(grid) if grid.rows.is_empty() && grid.columns.is_empty() => {
-                RecordBatch::new_empty(actual.schema.clone())
-            }
-            Content::Grid(grid) => {
-                let schema = typed::named(grid, whole, "the model gives")?;
-                typed::batch(grid, &schema)?
-            }
-            Content::Sql(sql) => typed::of_query(&self.job, sql, whole, "the model gives").await?,
-        };
+        let expected = self.expected(expected, &actual.schema).await?;
         let columns = expected.schema();
         let columns = columns
             .fields()
@@ -204,9 +226,14 @@ impl<'a> Subject<'a> {
 impl Ran {
     /// The rows that the query gives.
     async fn rows(&self) -> Result<Actual, Diagnostic> {
-        let told = |error| located(self.session.told(&self.compiled.sql, error), &self.compiled);
-        let batches = self.plan.collect(None).await.map_err(told)?;
-        Actual::new(self.plan.schema(), &batches).map_err(told)
+        match self.plan.collect(None).await {
+            Ok(batches) => Actual::new(self.plan.schema(), &batches)
+                .map_err(|error| located(error, &self.compiled)),
+            Err(error) => {
+                let error = self.session.traced(&self.compiled.sql, error).await;
+                Err(located(error, &self.compiled))
+            }
+        }
     }
 }
 

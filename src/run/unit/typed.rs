@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder;
 use serde_json::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::engine::{self, Error, Inexact, exact, sql_type};
+use crate::engine::{self, Error, Inexact, Session, exact, sql_type};
 use crate::manifest::{Grid, fragment};
-use crate::project::{Node as Yaml, Spanned};
+use crate::project::{ColumnProperties, Node as Yaml, Spanned};
 use crate::run::Job;
 
 use super::fields;
@@ -234,6 +234,79 @@ fn nested(field: &Field, cells: &[Option<&Yaml>]) -> Result<ArrayRef, Unmade> {
     let column = batch.map(|batch| batch.column(0).clone());
     let column = column.ok_or_else(|| ArrowError::JsonError("no rows came out".to_owned()))?;
     exact(&column, field.data_type(), None).map_err(Unmade::Inexact)
+}
+
+/// The columns of a source that nothing but its properties and the given rows are known of. One that
+/// declares no type has that of its values.
+pub(super) fn of_grid(grid: &Grid, declared: &[ColumnProperties], session: &Session) -> SchemaRef {
+    let declared_type = |column: &ColumnProperties| {
+        let written = column.data_type.as_ref()?;
+        session.named_type(&written.value)
+    };
+    let mut fields: Vec<Field> = Vec::new();
+    for (at, column) in grid.columns.iter().enumerate() {
+        let known = declared.iter().find(|known| {
+            let name: &str = &known.name.value;
+            name.eq_ignore_ascii_case(&column.value)
+        });
+        let data_type = known.and_then(declared_type).unwrap_or_else(|| {
+            let cells = grid.rows.iter().filter_map(|row| row[at].as_ref());
+            written_type(cells)
+        });
+        fields.push(Field::new(&column.value, data_type, true));
+    }
+    for column in declared {
+        let name: &str = &column.name.value;
+        if !fields
+            .iter()
+            .any(|field| field.name().eq_ignore_ascii_case(name))
+        {
+            let data_type = declared_type(column).unwrap_or(DataType::Utf8);
+            fields.push(Field::new(name, data_type, true));
+        }
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// The type that all values are written in: that of a file with the same values.
+fn written_type<'a>(cells: impl Iterator<Item = &'a Yaml>) -> DataType {
+    let texts: Vec<String> = cells
+        .filter(|cell| !cell.is_null())
+        .map(|cell| cell.scalar_text().unwrap_or_default().trim().to_owned())
+        .collect();
+    let types = [
+        DataType::Boolean,
+        DataType::Int64,
+        DataType::Float64,
+        DataType::Date32,
+        DataType::Timestamp(TimeUnit::Microsecond, None),
+    ];
+    // `007` is a code, and no number.
+    let is_code = |text: &String| {
+        let digits = text.strip_prefix('0').unwrap_or_default();
+        digits.starts_with(|digit: char| digit.is_ascii_digit())
+    };
+    if texts.is_empty() || texts.iter().any(is_code) {
+        return DataType::Utf8;
+    }
+    // `0` and `1` are numbers to the readers of files.
+    let has_number = texts.iter().any(|text| text.parse::<f64>().is_ok());
+    let array: ArrayRef = Arc::new(texts.into_iter().map(Some).collect::<StringArray>());
+    let fits = |data_type: &DataType| {
+        !(has_number && *data_type == DataType::Boolean) && exact(&array, data_type, None).is_ok()
+    };
+    types.into_iter().find(fits).unwrap_or(DataType::Utf8)
+}
+
+/// The columns of a SELECT that reads nothing.
+pub(super) async fn of_text(
+    session: &Session,
+    sql: &Spanned<Arc<str>>,
+) -> Result<SchemaRef, Diagnostic> {
+    let text = sql.value.trim_end().trim_end_matches(';');
+    let plan = session.plan(text).await;
+    let plan = plan.map_err(|error| error.into_diagnostic().at(sql.span.clone()))?;
+    Ok(plan.schema())
 }
 
 /// The rows of a SELECT that reads nothing, in the types of the shape's columns of the same names.

@@ -1,0 +1,2 @@
+{{ config(materialized='table', primary_key='user_id') }}
+select user_id, country from {{ source('raw', 'users') }}

@@ -1,0 +1,3 @@
+select user_id,
+    user_id % 0 as rest
+from {{ source('raw', 'users') }}

@@ -1,0 +1,3 @@
+select user_id,
+    1 / 0 as share
+from {{ source('raw', 'users') }}

@@ -1,0 +1,3 @@
+select user_id,
+    extract(dwo from born) as day
+from {{ source('raw', 'users') }}

@@ -1,0 +1,3 @@
+select user_id,
+    split_part(country, '-', 0) as first
+from {{ source('raw', 'users') }}

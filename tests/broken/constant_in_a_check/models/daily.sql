@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select user_id, country from {{ source('raw', 'users') }}

@@ -1,0 +1,3 @@
+select *
+from {{ ref('daily') }}
+where date_trunc('mnth', now()) < now()

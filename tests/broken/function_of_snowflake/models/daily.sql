@@ -1,0 +1,2 @@
+select datediff('day', born, born) as days
+from {{ source('raw', 'users') }}

@@ -1,0 +1,2 @@
+select substr(country) as part
+from {{ source('raw', 'users') }}

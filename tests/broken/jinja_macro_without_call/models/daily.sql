@@ -1,0 +1,2 @@
+select {{ one }} as one
+from {{ source('raw', 'users') }}

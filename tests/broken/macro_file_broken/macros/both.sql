@@ -1,0 +1,2 @@
+{% macro one() %}1{% endmacro %}
+{% macro two( %}2{% endmacro %}

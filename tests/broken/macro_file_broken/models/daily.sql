@@ -1,0 +1,1 @@
+select {{ one() }} as one, {{ two() }} as two from {{ source('raw', 'users') }}

@@ -1,0 +1,3 @@
+select user_id
+from {{ source('raw', 'users') }}
+where country = "France"

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select email, name, city, age from {{ ref('people') }}

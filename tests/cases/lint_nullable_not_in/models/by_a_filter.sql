@@ -1,0 +1,2 @@
+select play_id from {{ source('raw', 'plays') }}
+where user_id not in (select user_id from {{ source('raw', 'users') }} where user_id is not null)

@@ -1,0 +1,4 @@
+select p.play_id, u.country
+from {{ source('raw', 'plays') }} as p
+join {{ source('raw', 'users') }} as u on u.user_id = u.user_id
+where p.seconds >= (P.Seconds)
