@@ -369,9 +369,9 @@ codes! {
     /// refx build --select daily_plays --as-of 2024-08-31
     /// ```
     AlreadyApplied = "already-applied",
-    /// Without `--as-of` the clock gives the instant, and this run differs from one that was applied in nothing
-    /// else: the inputs, the code and its variables are the same, and the model adds rows that depend on the
-    /// instant. It may be the same run, started again, or the next interval. Say which.
+    /// This run and one that was applied differ only in the instant, which the clock gave for want of `--as-of`.
+    /// The inputs, the code and its variables are the same, and the model adds rows that depend on the instant.
+    /// It may be the same run, started again, or the next interval. Say which.
     ///
     /// ```sh
     /// refx run --select daily_plays --as-of 2024-08-31T06:00:00Z   # the instant that the message names: resumes

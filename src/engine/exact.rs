@@ -730,7 +730,7 @@ mod tests {
             (
                 integers(&[1_234_567]),
                 DataType::Decimal128(7, 3),
-                "0: `1234567` does not fit decimal(7,3): it has too many digits",
+                "0: `1234567` is not of type decimal(7,3)",
             ),
             (
                 integers(&[(1 << 53) + 1]),

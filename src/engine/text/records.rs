@@ -263,6 +263,6 @@ mod tests {
     #[test]
     fn objects_may_span_lines() {
         let text = b"{\"a\": \"}\\\"\n\"}\n\n{\n \"b\": [1,\n 2]}\n";
-        assert_eq!(starts(Grammar::Json, text), [0, 14]);
+        assert_eq!(starts(Grammar::Json, text), [0, 15]);
     }
 }
