@@ -302,8 +302,11 @@ mod tests {
     #[test]
     fn a_cadence_is_a_word_or_a_cron_expression() {
         let told = |written: &str| {
-            let place = Span::file("models/a.yml".into());
-            unknown_cadence(&Spanned::new(written.to_owned(), place)).map(|told| told.message)
+            let cadence = Spanned {
+                value: written.to_owned(),
+                span: Span::file("models/a.yml"),
+            };
+            unknown_cadence(&cadence).map(|told| told.message)
         };
         for right in [
             "daily",

@@ -67,6 +67,7 @@ fn keyed(primary_key: &[&str]) -> Subject {
         .into_iter()
         .map(|(name, key)| (Name::bare(name), vec![key]))
         .collect(),
+        filled: Filled::default(),
     }
 }
 
