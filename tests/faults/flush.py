@@ -103,7 +103,10 @@ def run(context):
     wrong, commits, flushes, took = [], 0, 0, 0.0
     commands = [("build", "--vars", f"day: {day}") for day in range(1, DAYS[context.size] + 1)]
     # What else commits.
-    commands += [("optimize", "appended"), ("restore", "plain", "--to", "1", "--yes")]
+    commands += [
+        ("optimize", "--select", "appended", "--vars", "day: 1"),
+        ("restore", "plain", "--to", "1", "--vars", "day: 1"),
+    ]
     for number, command in enumerate(commands):
         log = context.folder / f"calls{number}"
         answer = context.refx.run(root, *command, LD_PRELOAD=str(shim), SHIM_LOG=str(log))
