@@ -124,7 +124,7 @@ const TABLE: &[(&[&str], &str)] = &[
         "write `date_trunc('day', …)`: the part comes first",
     ),
     (
-        &["format_date", "format_timestamp", "date_format", "strftime"],
+        &["format_date", "format_timestamp", "strftime"],
         "write `to_char(…, '%Y-%m-%d')`",
     ),
     (
@@ -161,10 +161,6 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (&["booland_agg", "logical_and"], "write `bool_and(…)`"),
     (
-        &["any_value"],
-        "write `min(…)` or `max(…)`: any value is another one at each run",
-    ),
-    (
         &["generate_uuid", "uuid_string", "newid", "gen_random_uuid"],
         "write `uuid()`; for a key, `md5(…)` of columns gives the same at each run",
     ),
@@ -172,10 +168,9 @@ const TABLE: &[(&[&str], &str)] = &[
         &["hash", "farm_fingerprint", "xxhash64", "murmur_hash"],
         "write `md5(…)` or `sha256(…)`",
     ),
-    (&["rand"], "write `random()`"),
     (&["ceiling"], "write `ceil(…)`"),
     (&["truncate"], "write `trunc(…)`"),
-    (&["explode", "flatten"], "write `unnest(…)`"),
+    (&["explode"], "write `unnest(…)`"),
     (
         &["object_construct", "json_object", "to_json_string"],
         "write `named_struct('name', value, …)`",

@@ -198,7 +198,7 @@ async fn a_bad_cast_is_told() {
         .await
         .unwrap();
     let error = plan.collect(None).await.unwrap_err();
-    assert!(error.message.contains("'ann'"), "{}", error.message);
+    assert!(error.message.contains("`ann`"), "{}", error.message);
 }
 
 #[tokio::test]

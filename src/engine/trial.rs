@@ -413,7 +413,7 @@ mod tests {
         .await;
         refused(
             "select extract(dwo from born) as x from users",
-            (1, 8),
+            (1, 25),
             "dwo",
         )
         .await;

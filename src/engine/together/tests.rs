@@ -288,7 +288,7 @@ async fn an_error_of_one_query_is_not_the_others() {
     );
     assert!(unknown.candidates.contains(&"id".to_owned()));
     assert_eq!(error(3).kind, Kind::Syntax);
-    let statuses = ["'new'", "'paid'", "'sent'"];
+    let statuses = ["`new`", "`paid`", "`sent`"];
     let message = &error(4).message;
     assert!(statuses.iter().any(|s| message.contains(s)), "{message}");
     assert!(error(5).message.contains("a bug"), "{}", error(5).message);
