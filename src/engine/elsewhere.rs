@@ -214,7 +214,7 @@ mod tests {
         let both: Vec<&str> = TABLE
             .iter()
             .flat_map(|(names, _)| names.iter().copied())
-            .filter(|name| known(&name))
+            .filter(|name| known(name))
             .collect();
         assert_eq!(both, [""; 0]);
         assert_eq!(help("SAFE_DIVIDE"), Some("write `a / nullif(b, 0)`"));

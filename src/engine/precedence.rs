@@ -64,7 +64,7 @@ fn swallows(expr: &Expr) -> bool {
 }
 
 enum Word {
-    Operand(Expr),
+    Operand(Box<Expr>),
     Not,
     Distinct,
     NotDistinct,
@@ -104,7 +104,7 @@ fn flatten(expr: Expr, words: &mut VecDeque<Word>) {
             words.push_back(Word::NotDistinct);
             flatten(*right, words);
         }
-        other => words.push_back(Word::Operand(other)),
+        other => words.push_back(Word::Operand(Box::new(other))),
     }
 }
 
@@ -154,7 +154,7 @@ fn distinct(words: &mut VecDeque<Word>) -> Expr {
 
 fn operand(words: &mut VecDeque<Word>) -> Expr {
     match words.pop_front() {
-        Some(Word::Operand(expr)) => expr,
+        Some(Word::Operand(expr)) => *expr,
         // `a is distinct from not b`
         Some(Word::Not) => Expr::UnaryOp {
             op: UnaryOperator::Not,

@@ -84,9 +84,11 @@ impl Trial<'_> {
             Expr::Literal(value, _) => Ok(Value::Constant(value.clone())),
             Expr::Alias(alias) => self.visit(&alias.expr, certain),
             Expr::Case(case) => self.case(case, certain),
-            Expr::BinaryExpr(BinaryExpr { left, op, right })
-                if matches!(op, Operator::And | Operator::Or) =>
-            {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::And | Operator::Or,
+                right,
+            }) => {
                 self.visit(left, certain)?;
                 self.visit(right, false)?;
                 Ok(Value::Varying)
@@ -179,9 +181,8 @@ impl Trial<'_> {
         if let Some(Err(error)) = alone.evaluate(0, 0) {
             return Err(error);
         }
-        match certain || reads_a_pattern(expr) {
-            true => alone.samples()?,
-            false => {}
+        if certain || reads_a_pattern(expr) {
+            alone.samples()?;
         }
         Ok(Value::Varying)
     }
