@@ -4,8 +4,8 @@
     python tests/rows/check.py --refx target/debug/refx --work /tmp/rows [--seed 7] [--queries 2000]
 
 Each query is a model of one project; `refx run` makes a table of it, which delta-rs reads. A query that
-refx refuses for one of the reasons in REFUSED is counted. A query that fails otherwise is printed; it gives no
-wrong row, so it is a fault only where more than one query in ten fails. The packages are those of
+refx refuses for one of the reasons in REFUSED is counted. A query that fails with one of the
+messages in UNMENDED is printed, and is a fault where more than one query in twenty fails so; any other failure is a fault. The packages are those of
 tests/readers/requirements.txt.
 """
 
@@ -168,6 +168,15 @@ def run(refx, folder):
     return {result["unique_id"].rsplit(".", 1)[-1]: result for result in results}
 
 
+# Failures of refx that are known and not mended: they give no rows, and so no wrong ones.
+UNMENDED = (
+    "more than one column is named `__c",
+    "can't compare arrays of different types",
+    "no column named",
+    "physical input schema should be the same",
+)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--refx", required=True)
@@ -195,7 +204,8 @@ def main():
             if reason:
                 refused[reason] += 1
             else:
-                failed.append(f"q{number} failed: {message}\n  {query}")
+                known = any(part in message for part in UNMENDED)
+                (failed if known else faults).append(f"q{number} failed: {message}\n  {query}")
             continue
         table = DeltaTable(arguments.work / "warehouse" / f"q{number}").to_pyarrow_table()
         rows = multiset(zip(*[column.to_pylist() for column in table.columns]))
@@ -214,7 +224,7 @@ def main():
     print(f"  {len(WRONG_RULES) - len(blind)} of {len(WRONG_RULES)} wrong rules would have been found")
     for text in failed:
         print(text.split("\n")[0])
-    if len(failed) * 10 > len(queries):
+    if len(failed) * 20 > len(queries):
         faults += failed
     # Few queries of any seed may miss a rule.
     if blind and (arguments.queries >= 1000 or arguments.seed == 1):
