@@ -56,6 +56,9 @@ pub trait Queries: Send + Sync {
 
     fn exists(&self, relation: &Relation) -> bool;
 
+    /// A text of no node refers to the node, which may be queried from now on.
+    fn refers_to(&self, _node: &NodeId) {}
+
     fn log(&self, message: &str, to_terminal: bool);
 }
 
@@ -314,6 +317,8 @@ impl Resolved {
                      always seen: `-- depends_on: {{{{ {call} }}}}`"
                 )));
             }
+        } else if let Some(queries) = &self.queries {
+            queries.refers_to(found.id());
         }
         found.relation().cloned().ok_or_else(|| {
             Diagnostic::error(

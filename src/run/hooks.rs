@@ -54,7 +54,11 @@ pub(super) async fn of_run(
     inputs.all(&session, &there).await?;
     for hook in hooks {
         let queries = Arc::new(Live::new(&session, &inputs));
-        let compiled = compile::hook(&inputs.basis, &source(hook), names.clone(), queries)?;
+        let names = names.clone();
+        let compiled = compile::hook(&inputs.basis, &source(hook), names, queries.clone())?;
+        if !compiled.sql.trim().is_empty() {
+            queries.register_referred().await?;
+        }
         statement(&session, &compiled, &hook.span).await?;
     }
     Ok(())

@@ -11,9 +11,9 @@ use crate::compile::{self, Compiled};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::engine::{Session, located};
 use crate::graph::NodeSet;
-use crate::manifest::{Found, Node, NodeId, ResourceType};
+use crate::manifest::{Node, NodeId, ResourceType};
 use crate::run::{Job, Live};
-use crate::template::{self, Source};
+use crate::template::Source;
 
 /// What has rows. A unit test has none of its own, and shares the path of its model.
 const SHOWN: [ResourceType; 5] = [
@@ -128,26 +128,10 @@ async fn of_node(job: &Job, node: &Node, limit: Option<usize>) -> Result<Rows, D
 }
 
 async fn of_text(job: &Job, source: &Source, limit: Option<usize>) -> Result<Rows, Diagnostic> {
-    let inputs = job.inputs();
     let session = job.engine.session();
-    let calls = template::static_calls(source);
-    let manifest = &job.basis.manifest;
-    let mut read = Vec::new();
-    for (call, _) in &calls.refs {
-        if let Found::Node(node) = manifest.find(call) {
-            read.push(node.id().clone());
-        }
-    }
-    for (group, name, _) in &calls.sources {
-        read.extend(
-            manifest
-                .find_source(group, name)
-                .map(|node| node.id().clone()),
-        );
-    }
-    inputs.all(&session, &read).await?;
-    let queries = Arc::new(Live::new(&session, &inputs));
-    let compiled = compile::text(&job.basis, None, source, Some(queries))?;
+    let queries = Arc::new(Live::new(&session, &job.inputs()));
+    let compiled = compile::text(&job.basis, None, source, Some(queries.clone()))?;
+    queries.register_referred().await?;
     rows(&session, &compiled, limit).await
 }
 

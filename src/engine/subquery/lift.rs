@@ -296,9 +296,11 @@ impl Lift {
                 "a subquery that names columns of a query with random values",
             ));
         }
+        let name = fresh("domain");
         let exprs = columns.iter().enumerate();
-        let exprs =
-            exprs.map(|(at, column)| Expr::Column(column.clone()).alias(format!("__c{at}")));
+        let exprs = exprs.map(|(at, column)| {
+            Expr::Column(column.clone()).alias_qualified(Some(name.clone()), format!("__c{at}"))
+        });
         let plan = Projection::try_new(exprs.collect(), Arc::new(self.plan.clone()))?;
         let plan = LogicalPlan::Projection(plan);
         Ok(LogicalPlan::Distinct(Distinct::All(Arc::new(plan))))

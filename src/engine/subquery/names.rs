@@ -84,7 +84,11 @@ pub(super) fn table(
     name: &TableReference,
 ) -> Result<LogicalPlan> {
     let exprs = exprs.into_iter().enumerate();
-    let exprs = exprs.map(|(at, expr)| expr.unalias().alias(format!("__c{at}")));
+    // An unqualified `__c0` would be ambiguous beside the `__c0` of another table.
+    let exprs = exprs.map(|(at, expr)| {
+        expr.unalias()
+            .alias_qualified(Some(name.clone()), format!("__c{at}"))
+    });
     LogicalPlanBuilder::from(LogicalPlan::Projection(Projection::try_new(
         exprs.collect(),
         Arc::new(plan),
