@@ -415,6 +415,21 @@ fn all(found: Vec<ObjectMeta>) -> BoxStream<'static, Result<ObjectMeta>> {
     stream::iter(found.into_iter().map(Ok)).boxed()
 }
 
+/// The files of a log by their names. The kernel takes every store but `file://` for one that lists in
+/// order, and a table in an oddly named folder is no `file://` for it.
+fn in_order(
+    prefix: Option<&Path>,
+    files: BoxStream<'static, Result<ObjectMeta>>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    if prefix.and_then(log_of).is_none() {
+        return files;
+    }
+    stream::once(listed(files))
+        .map_ok(|files| stream::iter(files.into_values().map(Ok)))
+        .try_flatten()
+        .boxed()
+}
+
 impl fmt::Debug for Logs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Logs({:?})", self.below)
@@ -534,7 +549,7 @@ impl ObjectStore for Logs {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.remembered(prefix, None) {
             Some(found) => all(found),
-            None => self.below.list(prefix),
+            None => in_order(prefix, self.below.list(prefix)),
         }
     }
 
@@ -545,7 +560,7 @@ impl ObjectStore for Logs {
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.remembered(prefix, Some(offset)) {
             Some(found) => all(found),
-            None => self.below.list_with_offset(prefix, offset),
+            None => in_order(prefix, self.below.list_with_offset(prefix, offset)),
         }
     }
 

@@ -10,6 +10,7 @@ use std::ops::Deref;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::explain::{arrow, explain, parquet};
 use crate::diagnostic::{Code, Diagnostic, closest};
@@ -19,6 +20,17 @@ use crate::diagnostic::{Code, Diagnostic, closest};
 pub struct Position {
     pub line: usize,
     pub column: usize,
+}
+
+impl Position {
+    /// The parser's, where it has one.
+    pub(super) fn of(place: Location) -> Option<Position> {
+        let position = Position {
+            line: usize::try_from(place.line).ok()?,
+            column: usize::try_from(place.column).ok()?,
+        };
+        (position.line > 0).then_some(position)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

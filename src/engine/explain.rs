@@ -187,25 +187,37 @@ fn names(error: &SchemaError) -> Error {
                     false => valid.name.clone(),
                 }))
         }
-        SchemaError::AmbiguousReference { field } => {
-            let name = field.name.clone();
-            Error::new(
-                Kind::Ambiguous,
-                format!("more than one column is named `{name}`"),
-            )
-            .help(format!(
-                "say which one is meant, with the table's alias: `alias.{name}`, or name one of \
-                 them otherwise with `as`"
-            ))
-            .written(name)
-        }
+        SchemaError::AmbiguousReference { field } => ambiguous(&field.name),
         SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::new(Kind::Ambiguous, format!("two columns are named `{name}`"))
-                .help("give one of them another name with `as`")
-                .written(name.clone())
-        }
+        | SchemaError::DuplicateUnqualifiedField { name } => twice(name),
     }
+}
+
+/// Two results of one name.
+fn twice(name: &str) -> Error {
+    let help = match name.contains('(') {
+        // DataFusion leaves casts out of the names of calls.
+        true => {
+            "calls that differ only in a cast have one name here: cast in a CTE before, or cast the result"
+        }
+        false => "give one of them another name with `as`",
+    };
+    Error::new(Kind::Ambiguous, format!("two columns are named `{name}`"))
+        .help(help)
+        .written(name)
+}
+
+/// A name that more than one table has.
+pub(super) fn ambiguous(name: &str) -> Error {
+    Error::new(
+        Kind::Ambiguous,
+        format!("more than one column is named `{name}`"),
+    )
+    .help(format!(
+        "say which one is meant, with the table's alias: `alias.{name}`, or name one of \
+         them otherwise with `as`"
+    ))
+    .written(name)
 }
 
 fn plan(message: &str) -> Error {
@@ -240,9 +252,7 @@ fn plan(message: &str) -> Error {
         .candidates(suggested);
     }
     if let Some(name) = twice_named(message) {
-        return Error::new(Kind::Ambiguous, format!("two columns are named `{name}`"))
-            .help("give one of them another name with `as`")
-            .written(name);
+        return twice(&name);
     }
     if let Some((function, wanted)) = refused_argument(message) {
         return Error::new(Kind::Type, format!("`{function}` {wanted}")).written(function);

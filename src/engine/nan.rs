@@ -21,6 +21,8 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 
+use super::rules::guarded_physical;
+
 /// Whether values of the type, or values inside of them, can be NaN.
 pub(crate) fn may_hold_nan(data_type: &DataType) -> bool {
     match data_type {
@@ -40,7 +42,7 @@ pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
     let rules = PhysicalOptimizer::new().rules.into_iter();
     let rules = rules.map(|rule| match rule.name() == own.name() {
         true => Arc::new(AnsweredByStatistics) as _,
-        false => rule,
+        false => guarded_physical(rule),
     });
     // Last, so that it sees the conditions that other rules have pushed into the scans.
     rules.chain([Arc::new(SkippedByStatistics) as _]).collect()

@@ -19,6 +19,13 @@ struct Sentence {
 
 const SENTENCES: &[Sentence] = &[
     Sentence {
+        pattern: r"^(a subquery that is used as one value gives \d+ rows)$",
+        kind: Kind::Execution,
+        says: |said| said[1].to_owned(),
+        help: "aggregate it (`max(…)`), or narrow it with a condition until one row is left",
+        function: false,
+    },
+    Sentence {
         pattern: r"^(a subquery (?:in|with|that) .+)$",
         kind: Kind::Plan,
         says: |said| format!("not supported: {}", &said[1]),

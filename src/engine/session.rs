@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use super::query::Answer;
 use super::text::Looks;
 use super::{
-    CATALOG, Error, Kind, Plan, SCHEMA, chain, elsewhere, functions, locate, prepare, slip, sound,
-    subquery, trial, using,
+    CATALOG, Error, Kind, Plan, SCHEMA, ambiguous, chain, elsewhere, functions, locate, prepare,
+    slip, sound, subquery, trial, using,
 };
 use crate::diagnostic::closest;
 use crate::template::Relation;
@@ -144,12 +144,16 @@ impl Session {
     pub async fn plan(&self, sql: &str) -> Result<Plan, Error> {
         let statement = select(parse(sql)?)?;
         match self.planned(statement.clone()).await {
-            Ok((written, logical)) => Ok(Plan {
-                logical,
-                written: Arc::new(written),
-                state: self.state(),
-                staged: Arc::default(),
-            }),
+            Ok((written, logical)) => {
+                let state = self.state();
+                ambiguous::check(&state, &statement, &written).await?;
+                Ok(Plan {
+                    logical,
+                    written: Arc::new(written),
+                    state,
+                    staged: Arc::default(),
+                })
+            }
             Err(error) => Err(self.placed(sql, &statement, error).await),
         }
     }
@@ -283,8 +287,12 @@ impl Session {
 
     async fn logical(&self, sql: &str) -> Result<LogicalPlan, Error> {
         let statement = select(parse(sql)?)?;
-        match self.state().statement_to_plan(statement.clone()).await {
-            Ok(logical) => Ok(logical),
+        let state = self.state();
+        match state.statement_to_plan(statement.clone()).await {
+            Ok(logical) => {
+                ambiguous::check(&state, &statement, &logical).await?;
+                Ok(logical)
+            }
             Err(error) => Err(self.placed(sql, &statement, error).await),
         }
     }

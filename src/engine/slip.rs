@@ -6,7 +6,7 @@
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::explain::syntax;
 use super::{Error, Kind, Position};
@@ -259,24 +259,18 @@ fn expected(wanted: &str, found: &TokenWithSpan) -> Error {
         Kind::Syntax,
         format!("expected {wanted}, found {found_text}"),
     )
-    .at(position(found.span.start))
+    .at(Position::of(found.span.start))
 }
 
 fn ended(tokens: &[TokenWithSpan], wanted: &str) -> Error {
-    let last = tokens.last().and_then(|token| position(token.span.start));
+    let last = tokens
+        .last()
+        .and_then(|token| Position::of(token.span.start));
     Error::new(
         Kind::Syntax,
         format!("expected {wanted}, found the end of the text"),
     )
     .at(last)
-}
-
-fn position(place: Location) -> Option<Position> {
-    let position = Position {
-        line: usize::try_from(place.line).ok()?,
-        column: usize::try_from(place.column).ok()?,
-    };
-    (position.line > 0).then_some(position)
 }
 
 #[cfg(test)]

@@ -9,21 +9,23 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement;
 
 use super::session::parse;
-use super::{Error, Session};
+use super::{Error, Session, ambiguous};
 
 impl Session {
     /// Runs the statements one after the other. The rows of the last one.
     pub async fn statement(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
         let mut rows = Vec::new();
         for statement in parse(sql)? {
+            let told = |error| self.told(sql, Error::from(error));
+            let state = self.state();
+            let planned = state.statement_to_plan(statement.clone()).await;
+            let plan = planned.map_err(told)?;
+            ambiguous::check(&state, &statement, &plan).await?;
             let run = async {
-                let plan = self.state().statement_to_plan(statement).await?;
                 let frame = self.context.execute_logical_plan(plan).await?;
                 frame.collect().await
             };
-            rows = run
-                .await
-                .map_err(|error| self.told(sql, Error::from(error)))?;
+            rows = run.await.map_err(told)?;
         }
         Ok(rows)
     }
@@ -43,7 +45,9 @@ impl Session {
     async fn plan_statement(&self, sql: &str, statement: Statement) -> Result<bool, Error> {
         let told = |error| self.told(sql, Error::from(error));
         let state = self.state();
-        let planned = state.statement_to_plan(statement).await.map_err(told)?;
+        let planned = state.statement_to_plan(statement.clone()).await;
+        let planned = planned.map_err(told)?;
+        ambiguous::check(&state, &statement, &planned).await?;
         match &planned {
             LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(made)) => {
                 self.register_made(&made.name, &made.input)?;

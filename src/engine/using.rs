@@ -2,7 +2,8 @@
 //!
 //! DataFusion 55.2 takes the column of the first table, which is NULL in the rows of a right or full
 //! join that this table lacks. So `a` becomes `r.a` for `l right join r using (a)`, and
-//! `coalesce(l.a, r.a)` for a full join, before the query is planned.
+//! `coalesce(l.a, r.a)` for a full join, before the query is planned. NATURAL is USING where the columns
+//! of both sides are written in the query.
 
 use std::ops::ControlFlow;
 
@@ -21,27 +22,37 @@ use super::{Error, Kind, Position};
 /// Writes the merged columns of right and full joins out.
 ///
 /// # Errors
-/// A NATURAL right or full join, whose columns are not known here, and names of which it is not known
+/// A NATURAL right or full join whose columns are not known here, and names of which it is not known
 /// whose they are.
 pub(super) fn merge_columns(statement: &mut Statement) -> Result<(), Error> {
     let Statement::Statement(statement) = statement else {
         return Ok(());
     };
-    match statement.visit(&mut Queries) {
+    match statement.visit(&mut Queries { depth: 0 }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-struct Queries;
+struct Queries {
+    /// How many queries lie around.
+    depth: usize,
+}
 
 impl VisitorMut for Queries {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.depth -= 1;
+        let inner = self.depth > 0;
         let done = match query.body.as_mut() {
-            SetExpr::Select(select) => in_select(select, query.order_by.as_mut()),
-            SetExpr::SetOperation { .. } => in_sides(query.body.as_mut()),
+            SetExpr::Select(select) => in_select(select, query.order_by.as_mut(), inner),
+            SetExpr::SetOperation { .. } => in_sides(query.body.as_mut(), inner),
             _ => Ok(()),
         };
         match done {
@@ -51,12 +62,12 @@ impl VisitorMut for Queries {
     }
 }
 
-fn in_sides(body: &mut SetExpr) -> Result<(), Error> {
+fn in_sides(body: &mut SetExpr, inner: bool) -> Result<(), Error> {
     match body {
-        SetExpr::Select(select) => in_select(select, None),
+        SetExpr::Select(select) => in_select(select, None, inner),
         SetExpr::SetOperation { left, right, .. } => {
-            in_sides(left)?;
-            in_sides(right)
+            in_sides(left, inner)?;
+            in_sides(right, inner)
         }
         _ => Ok(()),
     }
@@ -78,12 +89,18 @@ struct Columns {
     written_out: bool,
 }
 
-fn in_select(select: &mut Select, order_by: Option<&mut OrderBy>) -> Result<(), Error> {
+/// `inner` is whether a query lies around. DataFusion 55.2 then looks there for a name that both sides
+/// of a join have, so the names of inner and left joins are written out too.
+fn in_select(
+    select: &mut Select,
+    order_by: Option<&mut OrderBy>,
+    inner: bool,
+) -> Result<(), Error> {
     let mut columns = Columns::default();
     for table in &mut select.from {
         columns.of_joins(table)?;
     }
-    columns.merged.retain(|merged| merged.special);
+    columns.merged.retain(|merged| merged.special || inner);
     if columns.merged.is_empty() {
         return Ok(());
     }
@@ -124,8 +141,20 @@ fn output_names(select: &Select) -> Vec<Ident> {
 impl Columns {
     fn of_joins(&mut self, table: &mut TableWithJoins) -> Result<(), Error> {
         let mut relations = vec![relation_name(&table.relation)];
+        let mut left_names = output_columns(&table.relation);
         for join in &mut table.joins {
             let right = relation_name(&join.relation);
+            let right_names = output_columns(&join.relation);
+            if let Some(constraint) = constraint(&mut join.join_operator)
+                && matches!(constraint, JoinConstraint::Natural)
+                && let Some(shared) = shared(left_names.as_deref(), right_names.as_deref())
+            {
+                *constraint = JoinConstraint::Using(shared);
+            }
+            left_names = left_names.zip(right_names).map(|(mut left, right)| {
+                left.extend(right);
+                left
+            });
             let Some(kind) = kind(&join.join_operator) else {
                 relations.push(right);
                 continue;
@@ -297,7 +326,7 @@ impl Columns {
         let wanted: Vec<&Merged> = self
             .merged
             .iter()
-            .filter(|merged| !left_out(&merged.name))
+            .filter(|merged| (merged.special || self.written_out) && !left_out(&merged.name))
             .collect();
         if self.written_out {
             if options.opt_except.is_some() {
@@ -394,6 +423,57 @@ fn relation_name(factor: &TableFactor) -> Option<Ident> {
     }
 }
 
+/// The columns of a subquery in FROM, where its text says all of them.
+fn output_columns(factor: &TableFactor) -> Option<Vec<Ident>> {
+    let TableFactor::Derived {
+        subquery, alias, ..
+    } = factor
+    else {
+        return None;
+    };
+    match alias {
+        Some(alias) if !alias.columns.is_empty() => {
+            let columns = alias.columns.iter();
+            Some(columns.map(|column| column.name.clone()).collect())
+        }
+        _ => output_of(&subquery.body),
+    }
+}
+
+fn output_of(body: &SetExpr) -> Option<Vec<Ident>> {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return output_of(&query.body),
+        SetExpr::SetOperation { left, .. } => return output_of(left),
+        _ => return None,
+    };
+    let names = select.projection.iter().map(|item| match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().cloned(),
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// The columns of NATURAL; `None` where they are not known, or there are none.
+fn shared(left: Option<&[Ident]>, right: Option<&[Ident]>) -> Option<Vec<ObjectName>> {
+    let (left, right) = left.zip(right)?;
+    let mut shared: Vec<&Ident> = Vec::new();
+    for name in left {
+        if right.iter().any(|other| same(name, other))
+            && !shared.iter().any(|known| same(known, name))
+        {
+            shared.push(name);
+        }
+    }
+    let names = shared.into_iter();
+    let names: Vec<ObjectName> = names
+        .map(|name| ObjectName::from(vec![name.clone()]))
+        .collect();
+    (!names.is_empty()).then_some(names)
+}
+
 /// Puts values in place of the names of merged columns.
 struct Replace<'a> {
     merged: &'a [Merged],
@@ -433,7 +513,10 @@ impl VisitorMut for Replace<'_> {
             return ControlFlow::Continue(());
         };
         if self.depth > 0 {
-            return ControlFlow::Break(inside(name));
+            return match merged.special {
+                true => ControlFlow::Break(inside(name)),
+                false => ControlFlow::Continue(()),
+            };
         }
         if !self.kept.iter().any(|kept| same(kept, name)) {
             *expr = merged.value.clone();
@@ -457,7 +540,7 @@ fn same(one: &Ident, other: &Ident) -> bool {
 
 fn natural(span: datafusion::sql::sqlparser::tokenizer::Span) -> Error {
     Error::new(Kind::Plan, "a NATURAL right or full join is not supported")
-        .at(position(span))
+        .at(Position::of(span.start))
         .help("name the columns that the tables share: `full join t using (id)`")
 }
 
@@ -466,7 +549,7 @@ fn unnamed(name: &Ident) -> Error {
         Kind::Plan,
         format!("the tables of `{name}` in USING are not known"),
     )
-    .at(position(name.span))
+    .at(Position::of(name.span.start))
     .help(format!(
         "write `on one.{name} = other.{name}`, and `coalesce(one.{name}, other.{name})` for the column"
     ))
@@ -477,14 +560,8 @@ fn inside(name: &Ident) -> Error {
         Kind::Plan,
         format!("`{name}` in the subquery may be the column of USING outside of it"),
     )
-    .at(position(name.span))
+    .at(Position::of(name.span.start))
     .help("write the name of the table before the column")
-}
-
-fn position(span: datafusion::sql::sqlparser::tokenizer::Span) -> Option<Position> {
-    let line = usize::try_from(span.start.line).ok()?;
-    let column = usize::try_from(span.start.column).ok()?;
-    (line > 0).then_some(Position { line, column })
 }
 
 #[cfg(test)]

@@ -381,7 +381,7 @@ impl Report {
                 }
             }
             Outcome::TestFailed { failures, .. } => {
-                format!("{}: {}", count(*failures, "row"), info.name)
+                format!("{}: {}", count(*failures, "failure"), info.name)
             }
             Outcome::Held { version, .. } => match version {
                 Some(version) => format!("held at v{version}: its tests did not pass"),
@@ -389,7 +389,7 @@ impl Report {
             },
             _ if self.options.quiet => return None,
             Outcome::Warned { failures, .. } => {
-                format!("{}: {}", count(*failures, "row"), info.name)
+                format!("{}: {}", count(*failures, "failure"), info.name)
             }
             Outcome::Passed => return None,
             Outcome::Skipped(_) if test => return None,

@@ -19,6 +19,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -53,7 +54,13 @@ impl OptimizerRule for CheckArithmetic {
                 return Ok(Transformed::no(node));
             }
             let schema = schema(&node);
-            node.map_expressions(|expr| checked(expr, &schema).map(|(expr, _)| expr))
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                // A FILTER of an aggregate shows operators with parentheses, and calls without.
+                let name = names.save(&expr);
+                let (expr, _) = checked(expr, &schema)?;
+                Ok(expr.update_data(|expr| name.restore(expr)))
+            })
         })
     }
 }

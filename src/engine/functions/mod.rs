@@ -4,7 +4,7 @@
 //! - Sums, averages and statistics are exact: they depend neither on the order of the rows nor on the
 //!   number of threads ([`aggregates`]).
 //! - Timestamps are microseconds, of the years 1 to 9999 and beyond ([`instants`], [`calendar`],
-//!   [`units`]).
+//!   [`operands`]).
 //! - `at time zone` is what it is in PostgreSQL and DuckDB ([`syntax`], [`instants`]).
 
 mod aggregates;
@@ -13,10 +13,10 @@ mod calendar;
 mod exact;
 mod instants;
 mod moments;
+mod operands;
 mod place;
 mod syntax;
 mod totals;
-mod units;
 mod whole;
 
 #[cfg(test)]
@@ -30,6 +30,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::analyzer::Analyzer;
 use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerRule};
 
+use super::rules;
+
 pub(crate) use place::{expression_without_places, without_places};
 pub(crate) use syntax::prepare;
 
@@ -38,9 +40,9 @@ pub(super) fn state(builder: SessionStateBuilder) -> Result<SessionState, DataFu
     let mut optimizer: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         vec![Arc::new(arithmetic::CheckArithmetic)];
     // Before the rule that folds constants.
-    optimizer.extend(Optimizer::new().rules);
+    optimizer.extend(rules::guarded(Optimizer::new().rules));
     let mut analyzer: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(units::KeepMicroseconds)];
+        vec![Arc::new(operands::OperandTypes)];
     analyzer.extend(Analyzer::new().rules);
     let mut state = builder
         .with_type_planner(Arc::new(instants::Microseconds))

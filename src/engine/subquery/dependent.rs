@@ -17,7 +17,10 @@ use datafusion::logical_expr::{
     Limit, LogicalPlan, LogicalPlanBuilder, Projection, SkipType, Union, Window, lit, when,
 };
 
-use super::names::{column, fresh, named_like, of_table, replace_outer, same, table};
+use super::names::{
+    column, fresh, named_like, of_table, of_table_column, replace_outer, same, table,
+};
+use super::pull::renamed;
 use super::unsupported;
 
 /// The rows of the subquery, each with the combination that it is of. The columns of the subquery
@@ -388,14 +391,33 @@ impl Dependent<'_> {
             false => Ok((plan.as_ref().clone(), None)),
         };
         let (left, left_keys) = side(&join.left, of_left)?;
-        let (right, right_keys) = side(&join.right, of_right)?;
+        let (mut right, mut right_keys) = side(&join.right, of_right)?;
+        let mut condition = join.filter.clone();
+        let mut on = join.on.clone();
+        if join.join_type == JoinType::LeftMark && right_keys.is_some() {
+            // The mark is called by the table of the right side, which so has to be one.
+            let name = fresh("marked");
+            let columns = right.schema().columns();
+            let renamed_to = |column: &Column| {
+                let at = columns.iter().position(|known| known == column);
+                at.map_or_else(|| column.clone(), |at| of_table_column(&name, at))
+            };
+            let of_right = |expr: Expr| renamed(expr, &mut |column| renamed_to(column));
+            condition = condition.map(of_right).transpose()?;
+            for (_, expr) in &mut on {
+                *expr = of_right(std::mem::take(expr))?;
+            }
+            right_keys = right_keys.map(|keys| keys.iter().map(renamed_to).collect());
+            let exprs = columns.iter().cloned().map(Expr::Column).collect();
+            right = table(right, exprs, &name)?;
+        }
         let some = left_keys.as_ref().or(right_keys.as_ref()).cloned();
         let some = some.unwrap_or_default();
-        let pairs = join.on.iter().map(|(one, other)| match join.null_equality {
+        let pairs = on.iter().map(|(one, other)| match join.null_equality {
             NullEquality::NullEqualsNull => same(one.clone(), other.clone()),
             NullEquality::NullEqualsNothing => one.clone().eq(other.clone()),
         });
-        let conditions = pairs.chain(join.filter.clone());
+        let conditions = pairs.chain(condition);
         let conditions = conditions.map(|condition| self.replaced(condition, &some));
         let mut conditions = conditions.collect::<Result<Vec<_>>>()?;
         if let (Some(one), Some(other)) = (&left_keys, &right_keys) {

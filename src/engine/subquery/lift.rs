@@ -357,10 +357,13 @@ impl Lift {
                 }
             }
         }
+        // `count(1)` and the count of a column `1` have one name.
+        let named = aggregates.iter().enumerate();
+        let named = named.map(|(at, aggregate)| aggregate.clone().alias(format!("__a{at}")));
         let plan = LogicalPlan::Aggregate(Aggregate::try_new(
             Arc::new(plan),
             Vec::new(),
-            aggregates.clone(),
+            named.collect(),
         )?);
         let results = results.map(|result| {
             let result = result.transform_down(|part| {

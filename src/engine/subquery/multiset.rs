@@ -33,32 +33,48 @@ pub(super) fn rewrite(node: LogicalPlan) -> Result<LogicalPlan> {
     let Join {
         left,
         right,
+        on,
         join_type,
         schema,
         ..
     } = join;
+    // Rows are compared in the types that both sides have in common.
+    let (of_left, of_right): (Vec<Expr>, Vec<Expr>) = on.into_iter().unzip();
     let (left_name, right_name) = (fresh("left"), fresh("right"));
-    let left = numbered(Arc::unwrap_or_clone(left), &left_name)?;
-    let right = numbered(Arc::unwrap_or_clone(right), &right_name)?;
-    let pairs = (0..left.schema().fields().len())
-        .map(|at| same(of_table(&left_name, at), of_table(&right_name, at)));
+    let own = columns(&left).into_iter().map(Expr::Column).collect();
+    let left = numbered(Arc::unwrap_or_clone(left), own, of_left, &left_name)?;
+    let right = numbered(
+        Arc::unwrap_or_clone(right),
+        Vec::new(),
+        of_right,
+        &right_name,
+    )?;
+    let width = schema.fields().len();
+    let pairs =
+        (0..=width).map(|at| same(of_table(&left_name, width + at), of_table(&right_name, at)));
     let plan = LogicalPlanBuilder::from(left)
         .join_on(right, join_type, pairs)?
         .build()?;
     restored(plan, &schema)
 }
 
-/// The rows with the number of the occurrence of each as their last column.
-fn numbered(plan: LogicalPlan, name: &datafusion::common::TableReference) -> Result<LogicalPlan> {
-    let all: Vec<Expr> = columns(&plan).into_iter().map(Expr::Column).collect();
-    let number = row_number().partition_by(all.clone()).build()?;
-    let plan = LogicalPlanBuilder::from(plan)
+/// A table of some columns, the values that are compared, and the number of the occurrence of these.
+fn numbered(
+    plan: LogicalPlan,
+    columns: Vec<Expr>,
+    compared: Vec<Expr>,
+    name: &datafusion::common::TableReference,
+) -> Result<LogicalPlan> {
+    let first = columns.len();
+    let values = table(plan, columns.into_iter().chain(compared).collect(), name)?;
+    let all: Vec<Expr> = self::columns(&values)
+        .into_iter()
+        .map(Expr::Column)
+        .collect();
+    let number = row_number().partition_by(all[first..].to_vec()).build()?;
+    let plan = LogicalPlanBuilder::from(values)
         .window(vec![number.alias(fresh("occurrence").table())])?
         .build()?;
-    let last = column(&plan, all.len());
-    table(
-        plan,
-        all.into_iter().chain([Expr::Column(last)]).collect(),
-        name,
-    )
+    let last = Expr::Column(column(&plan, all.len()));
+    table(plan, all.into_iter().chain([last]).collect(), name)
 }

@@ -99,7 +99,11 @@ pub(super) fn table(
 
 /// A column of a [`table`].
 pub(super) fn of_table(name: &TableReference, at: usize) -> Expr {
-    Expr::Column(Column::new(Some(name.clone()), format!("__c{at}")))
+    Expr::Column(of_table_column(name, at))
+}
+
+pub(super) fn of_table_column(name: &TableReference, at: usize) -> Column {
+    Column::new(Some(name.clone()), format!("__c{at}"))
 }
 
 /// Equal, or both NULL.

@@ -111,7 +111,23 @@ fn cases() -> Vec<(&'static str, Value)> {
             "select k from o where exists (select e from full_ where e = o.id except select e from i where f = 1)",
             json!([[4]]),
         ),
+        (
+            "select k from o where exists (select 1 from full_ as a where exists (select 1 from i where i.e = a.e and i.e = o.id))",
+            json!([[3], [4]]),
+        ),
+        (
+            "select k, id <= any (select cast(5 as bigint) except all select cast(k as int) from i) as x from o",
+            json!([[1, true], [2, null], [3, true], [4, false]]),
+        ),
         // Rows that occur more than once.
+        (
+            "select cast(5 as bigint) except all select cast(null as int)",
+            json!([[5]]),
+        ),
+        (
+            "select * from (values (1), (1)) as l(n) intersect all select cast(n as smallint) from (values (1), (2)) as r(n)",
+            json!([[1]]),
+        ),
         (
             "select * from (values (1), (1), (null), (null), (2)) except all select * from (values (1), (null), (3)) order by 1",
             json!([[1], [2], [null]]),

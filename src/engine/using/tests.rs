@@ -47,6 +47,14 @@ async fn a_merged_column_is_of_the_side_that_has_the_row() {
             ]),
         ),
         (
+            "select a, x, y from (select a, x from l) as l natural full join (select a, y from r) as r order by a",
+            json!([[1, "l1", null], [2, "l2", "r2"], [3, null, "r3"]]),
+        ),
+        (
+            "select (select max(a) from (select a, x from l) as l natural join (select a, y from r) as r) as a from s order by 1",
+            json!([[2], [2]]),
+        ),
+        (
             "select a + 1 as a from l right join r using (a) order by a desc",
             json!([[4], [3]]),
         ),

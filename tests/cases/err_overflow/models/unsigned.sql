@@ -1,2 +1,2 @@
 {{ config(materialized='table') }}
-select id, cast(id as int unsigned) - cast(2 as int unsigned) as n from {{ ref('data') }}
+select id, cast(4294967295 as int unsigned) + cast(id as int unsigned) as n from {{ ref('data') }}

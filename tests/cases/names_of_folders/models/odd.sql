@@ -1,2 +1,2 @@
 {{ config(alias='[1] a:b@c|d^e ~') }}
-select 6 as id
+select {{ var("odd", 6) }} as id

@@ -1,7 +1,10 @@
-//! Dates and texts beside timestamps become timestamps in microseconds.
+//! The types of operands, where DataFusion's own choice would lose a value.
 //!
-//! DataFusion would make nanoseconds of both, in which `9999-12-31` has no place. An analyzer rule
-//! before DataFusion's own writes the casts that keep microseconds.
+//! - Dates and texts beside timestamps become timestamps in microseconds. DataFusion would make
+//!   nanoseconds of both, in which `9999-12-31` has no place.
+//! - A difference of unsigned numbers is signed: `row_number() … - row_number() …` may be negative.
+//!
+//! An analyzer rule before DataFusion's own writes the casts.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -18,11 +21,11 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, cast}
 use datafusion::optimizer::AnalyzerRule;
 
 #[derive(Debug)]
-pub(super) struct KeepMicroseconds;
+pub(super) struct OperandTypes;
 
-impl AnalyzerRule for KeepMicroseconds {
+impl AnalyzerRule for OperandTypes {
     fn name(&self) -> &str {
-        "keep_microseconds"
+        "operand_types"
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
@@ -132,17 +135,22 @@ fn of_expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             }
         }
         Expr::BinaryExpr(binary) if binary.op == Operator::Minus => {
+            let (left, right) = (&mut *binary.left, &mut *binary.right);
+            let are = |is: fn(&DataType) -> bool| {
+                let is = |expr: &Expr| expr.get_type(schema).is_ok_and(|one| is(&one));
+                is(right) && is(left)
+            };
             // A text there may be an interval as well.
-            let instant = binary
-                .right
-                .get_type(schema)
-                .is_ok_and(|one| is_instant(&one));
-            let instants = instant
-                && binary
-                    .left
-                    .get_type(schema)
-                    .is_ok_and(|one| is_instant(&one));
-            instants && unify(&mut [&mut binary.left, &mut binary.right], schema)
+            match (are(is_instant), are(DataType::is_unsigned_integer)) {
+                (true, _) => unify(&mut [left, right], schema),
+                (_, true) => {
+                    for side in [left, right] {
+                        *side = cast(std::mem::take(side), DataType::Int64);
+                    }
+                    true
+                }
+                (false, false) => false,
+            }
         }
         Expr::Between(between) => unify(
             &mut [&mut between.expr, &mut between.low, &mut between.high],
