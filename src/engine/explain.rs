@@ -252,7 +252,7 @@ fn plan(message: &str) -> Error {
         .candidates(suggested);
     }
     if let Some(name) = twice_named(message) {
-        return twice(&name);
+        return twice(name);
     }
     if let Some((function, wanted)) = refused_argument(message) {
         return Error::new(Kind::Type, format!("`{function}` {wanted}")).written(function);

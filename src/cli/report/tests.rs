@@ -201,7 +201,7 @@ build `user_reference` on target `local` (warehouse), as of 1970-01-01 00:00 UTC
 
 ok      0.4 s  consumption   user_content   merge    v3  12,345 inserted, 2 updated
 same    0.4 s  navigation    user_activity  merge    v7  1,999 rows, none changed
-FAIL    0.4 s  navigation    user_activity  test     3 rows: not_null_user_activity_segment
+FAIL    0.4 s  navigation    user_activity  test     3 failures: not_null_user_activity_segment
 log   rfa: half way
 FAIL    0.4 s  segmentation  rfa            merge    no column `visited_at` in `x`
 skip           crm           user_360       merge    not run, because `rfa` failed
@@ -224,7 +224,7 @@ fn a_quiet_run_tells_only_what_failed() {
     });
     play(&report);
     let expected = "\
-FAIL    0.4 s  navigation    user_activity  test     3 rows: not_null_user_activity_segment
+FAIL    0.4 s  navigation    user_activity  test     3 failures: not_null_user_activity_segment
 FAIL    0.4 s  segmentation  rfa            merge    no column `visited_at` in `x`
 
 ";
