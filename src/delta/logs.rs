@@ -415,8 +415,8 @@ fn all(found: Vec<ObjectMeta>) -> BoxStream<'static, Result<ObjectMeta>> {
     stream::iter(found.into_iter().map(Ok)).boxed()
 }
 
-/// The files of a log by their names. The kernel takes every store but `file://` for one that lists in
-/// order, and a table in an oddly named folder is no `file://` for it.
+/// The files of a log in the order of their names. The kernel sorts them only where the URL is `file://`,
+/// and it knows a local table in an oddly named folder by another URL.
 fn in_order(
     prefix: Option<&Path>,
     files: BoxStream<'static, Result<ObjectMeta>>,

@@ -32,15 +32,9 @@ pub(super) async fn check(
     // So each name without a table is left out once, to see whether it was one of these.
     for number in 0.. {
         let mut without = statement.clone();
-        let Some(name) = leave_out(&mut without, number) else {
+        let Some(name) = leave_out(&mut without, &passed, number) else {
             break;
         };
-        if !passed
-            .iter()
-            .any(|column| column.name.eq_ignore_ascii_case(&name.value))
-        {
-            continue;
-        }
         let Ok(plan) = state.statement_to_plan(without).await else {
             continue;
         };
@@ -101,29 +95,34 @@ fn subquery(expr: &Expr) -> Option<&Subquery> {
     }
 }
 
-/// Puts NULL in the place of a name that is written without a table, and gives the name.
-fn leave_out(statement: &mut Statement, number: usize) -> Option<Ident> {
+/// Puts NULL in the place of one of the columns that is written without a table, and gives its name.
+fn leave_out(statement: &mut Statement, columns: &[Column], number: usize) -> Option<Ident> {
     let Statement::Statement(statement) = statement else {
         return None;
     };
-    match statement.visit(&mut LeaveOut { number }) {
+    match statement.visit(&mut LeaveOut { columns, number }) {
         ControlFlow::Break(name) => Some(name),
         ControlFlow::Continue(()) => None,
     }
 }
 
-/// Looks for the name of this number, counted from 0.
-struct LeaveOut {
+/// Looks for the name of this number among those of the columns, counted from 0.
+struct LeaveOut<'a> {
+    columns: &'a [Column],
     number: usize,
 }
 
-impl VisitorMut for LeaveOut {
+impl VisitorMut for LeaveOut<'_> {
     type Break = Ident;
 
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Ident> {
         let ast::Expr::Identifier(name) = expr else {
             return ControlFlow::Continue(());
         };
+        let is = |column: &Column| column.name.eq_ignore_ascii_case(&name.value);
+        if !self.columns.iter().any(is) {
+            return ControlFlow::Continue(());
+        }
         if self.number > 0 {
             self.number -= 1;
             return ControlFlow::Continue(());
@@ -138,17 +137,13 @@ impl VisitorMut for LeaveOut {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::engine::{Engine, Settings};
+    use crate::engine::tests;
 
     const TABLES: &str = "with l(a, s) as (values (1, 'zz')), r(b, s) as (values (1, 'zz')), \
          o(k, s) as (values (7, 'b')) ";
 
     async fn rows(query: &str) -> Result<Value, String> {
-        let session = Engine::new(&Settings::default()).unwrap().session();
-        let answer = session.rows_as_json(&format!("{TABLES}{query}"), 100).await;
-        answer
-            .map(|answer| json!(answer.rows))
-            .map_err(|error| error.to_string())
+        tests::rows(TABLES, query).await
     }
 
     #[tokio::test]

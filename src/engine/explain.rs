@@ -189,22 +189,21 @@ fn names(error: &SchemaError) -> Error {
         }
         SchemaError::AmbiguousReference { field } => ambiguous(&field.name),
         SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => twice(name),
+        | SchemaError::DuplicateUnqualifiedField { name } => match name.contains('(') {
+            // DataFusion leaves casts out of the names of aggregates.
+            true => twice(name).help(
+                "aggregates that differ only in a cast have one name here: cast in a CTE before, or \
+                 cast the result",
+            ),
+            false => twice(name).help(OTHER_NAME),
+        },
     }
 }
 
-/// Two results of one name.
+const OTHER_NAME: &str = "give one of them another name with `as`";
+
 fn twice(name: &str) -> Error {
-    let help = match name.contains('(') {
-        // DataFusion leaves casts out of the names of calls.
-        true => {
-            "calls that differ only in a cast have one name here: cast in a CTE before, or cast the result"
-        }
-        false => "give one of them another name with `as`",
-    };
-    Error::new(Kind::Ambiguous, format!("two columns are named `{name}`"))
-        .help(help)
-        .written(name)
+    Error::new(Kind::Ambiguous, format!("two columns are named `{name}`")).written(name)
 }
 
 /// A name that more than one table has.
@@ -252,7 +251,7 @@ fn plan(message: &str) -> Error {
         .candidates(suggested);
     }
     if let Some(name) = twice_named(message) {
-        return twice(name);
+        return twice(name).help(OTHER_NAME);
     }
     if let Some((function, wanted)) = refused_argument(message) {
         return Error::new(Kind::Type, format!("`{function}` {wanted}")).written(function);
@@ -284,6 +283,7 @@ fn twice_named(message: &str) -> Option<&str> {
     let (expression, _) = rest.split_once("\" at position")?;
     let name = match expression.rsplit_once(" AS ") {
         Some((_, alias)) => alias,
+        None if expression.contains('(') => return Some(expression),
         None => expression.rsplit('.').next()?,
     };
     let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');

@@ -32,6 +32,16 @@ fn session() -> Session {
     Engine::new(&Settings::default()).unwrap().session()
 }
 
+/// The rows of a query after the WITH that names its tables.
+pub(super) async fn rows(tables: &str, query: &str) -> Result<serde_json::Value, String> {
+    let answer = session()
+        .rows_as_json(&format!("{tables}{query}"), 100)
+        .await;
+    answer
+        .map(|answer| serde_json::json!(answer.rows))
+        .map_err(|error| error.to_string())
+}
+
 /// A session with a table `users(user_id bigint, name varchar, born date)`.
 async fn users() -> Session {
     let session = session();

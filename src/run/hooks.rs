@@ -57,7 +57,11 @@ pub(super) async fn of_run(
         let names = names.clone();
         let compiled = compile::hook(&inputs.basis, &source(hook), names, queries.clone())?;
         if !compiled.sql.trim().is_empty() {
-            queries.register_referred().await?;
+            let registered = queries.register_referred().await;
+            registered.map_err(|diagnostic| match diagnostic.span {
+                Some(_) => diagnostic,
+                None => diagnostic.at(hook.span.clone()),
+            })?;
         }
         statement(&session, &compiled, &hook.span).await?;
     }

@@ -1,89 +1,46 @@
 //! Joins for which NULL equals NULL.
 //!
 //! DataFusion 55.2 makes `on a.x is not distinct from b.x` the key of such a join. Two of its rules
-//! then lose sight of it, and NULL meets NULL for `a.y = b.y` too: [`ExtractEquijoinPredicate`] adds
-//! `=` of a WHERE to the key, and [`EliminateCrossJoin`] puts the keys of several joins together. Both
-//! are replaced by rules that leave these joins alone.
-
-use std::sync::Arc;
+//! then lose sight of it, and NULL meets NULL for `a.y = b.y` too: `extract_equijoin_predicate`
+//! adds `=` of a WHERE to the key, and `eliminate_cross_join` puts the keys of several joins together.
+//! Both leave these joins alone here.
 
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{NullEquality, Result};
 use datafusion::logical_expr::{JoinType, LogicalPlan};
-use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
-use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
-use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
 
 use super::Rule;
 
-pub(super) fn guarded(rule: Rule) -> Rule {
-    match rule.name() {
-        "extract_equijoin_predicate" => Arc::new(Keys(ExtractEquijoinPredicate::new())),
-        "eliminate_cross_join" => Arc::new(CrossJoins(EliminateCrossJoin::new())),
-        _ => rule,
-    }
-}
-
-#[derive(Debug)]
-struct Keys(ExtractEquijoinPredicate);
-
-impl OptimizerRule for Keys {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn supports_rewrite(&self) -> bool {
-        true
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        match has_null_keys(&plan) {
-            true => Ok(Transformed::no(plan)),
-            false => self.0.rewrite(plan, config),
-        }
+pub(super) fn extract_keys(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    match has_null_keys(&plan) {
+        true => Ok(Transformed::no(plan)),
+        false => rule.rewrite(plan, config),
     }
 }
 
 /// The order of inner joins stays as it is written where NULL equals NULL in one of them.
-#[derive(Debug)]
-struct CrossJoins(EliminateCrossJoin);
-
-impl OptimizerRule for CrossJoins {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn supports_rewrite(&self) -> bool {
-        true
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let mut found = false;
-        plan.apply_with_subqueries(|node| {
-            found |= has_null_keys(node)
-                && matches!(node, LogicalPlan::Join(join) if join.join_type == JoinType::Inner);
-            Ok(match found {
-                true => TreeNodeRecursion::Stop,
-                false => TreeNodeRecursion::Continue,
-            })
-        })?;
-        match found {
-            true => Ok(Transformed::no(plan)),
-            false => self.0.rewrite(plan, config),
-        }
+pub(super) fn order_joins(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= has_null_keys(node)
+            && matches!(node, LogicalPlan::Join(join) if join.join_type == JoinType::Inner);
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    match found {
+        true => Ok(Transformed::no(plan)),
+        false => rule.rewrite(plan, config),
     }
 }
 
@@ -100,7 +57,7 @@ mod tests {
     use datafusion::prelude::SessionContext;
     use serde_json::json;
 
-    use crate::engine::{Engine, Settings};
+    use crate::engine::tests::rows;
 
     const TABLES: &str = "with a(x, y) as (values (1, null), (1, 2), (null, 3)), \
          b(x, y) as (values (1, null), (1, 2), (null, 3)), c(x) as (values (null), (1)) ";
@@ -130,10 +87,9 @@ mod tests {
 
     #[tokio::test]
     async fn null_meets_null_only_where_it_is_asked_for() {
-        let session = Engine::new(&Settings::default()).unwrap().session();
         for (query, expected) in QUERIES {
-            let answer = session.rows_as_json(&format!("{TABLES}{query}"), 10).await;
-            assert_eq!(json!(answer.unwrap().rows), json!([[expected]]), "{query}");
+            let found = rows(TABLES, query).await;
+            assert_eq!(found, Ok(json!([[expected]])), "{query}");
         }
     }
 

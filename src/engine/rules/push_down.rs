@@ -12,21 +12,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan};
-use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::push_down_filter::PushDownFilter;
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::OptimizerConfig;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
 use super::{PhysicalRule, Rule};
-
-pub(super) fn guarded(rule: Rule) -> Rule {
-    match rule.name() {
-        "push_down_filter" => Arc::new(Pushed(PushDownFilter::new())),
-        _ => rule,
-    }
-}
 
 pub(super) fn guarded_physical(rule: PhysicalRule) -> PhysicalRule {
     match rule.name().starts_with("FilterPushdown") {
@@ -35,45 +26,29 @@ pub(super) fn guarded_physical(rule: PhysicalRule) -> PhysicalRule {
     }
 }
 
-#[derive(Debug)]
-struct Pushed(PushDownFilter);
-
-impl OptimizerRule for Pushed {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn supports_rewrite(&self) -> bool {
-        true
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let filter = match plan {
-            LogicalPlan::Filter(filter) if groups(&filter.input) => filter,
-            other => return self.0.rewrite(other, config),
-        };
-        let conditions = split_conjunction_owned(filter.predicate.clone());
-        let (moved, kept): (Vec<Expr>, Vec<Expr>) = conditions
-            .into_iter()
-            .partition(|condition| !condition.column_refs().is_empty());
-        let Some(kept) = conjunction(kept) else {
-            return self.0.rewrite(LogicalPlan::Filter(filter), config);
-        };
-        let Some(moved) = conjunction(moved) else {
-            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
-        };
-        let below = LogicalPlan::Filter(Filter::try_new(moved, filter.input)?);
-        let below = self.0.rewrite(below, config)?;
-        below.map_data(|below| Filter::try_new(kept, Arc::new(below)).map(LogicalPlan::Filter))
-    }
+/// A condition without columns stays above an aggregate or a window.
+pub(super) fn filter(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let filter = match plan {
+        LogicalPlan::Filter(filter) if groups(&filter.input) => filter,
+        other => return rule.rewrite(other, config),
+    };
+    let conditions = split_conjunction_owned(filter.predicate.clone());
+    let (moved, kept): (Vec<Expr>, Vec<Expr>) = conditions
+        .into_iter()
+        .partition(|condition| !condition.column_refs().is_empty());
+    let Some(kept) = conjunction(kept) else {
+        return rule.rewrite(LogicalPlan::Filter(filter), config);
+    };
+    let Some(moved) = conjunction(moved) else {
+        return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+    };
+    let below = LogicalPlan::Filter(Filter::try_new(moved, filter.input)?);
+    let below = rule.rewrite(below, config)?;
+    below.map_data(|below| Filter::try_new(kept, Arc::new(below)).map(LogicalPlan::Filter))
 }
 
 fn groups(plan: &LogicalPlan) -> bool {
@@ -132,9 +107,8 @@ impl PhysicalOptimizerRule for OfOneInput {
 #[cfg(test)]
 mod tests {
     use datafusion::prelude::SessionContext;
-    use serde_json::json;
 
-    use crate::engine::{Engine, Settings};
+    use crate::engine::tests::rows;
 
     const TABLES: &str = "with l(s) as (values ('a'), ('c')), r(s) as (values ('b'), ('a')), \
          t(b, f) as (values (1, 2), (1, null)) ";
@@ -164,14 +138,9 @@ mod tests {
 
     #[tokio::test]
     async fn conditions_stay_where_they_mean_the_same() {
-        let session = Engine::new(&Settings::default()).unwrap().session();
         for (query, expected) in QUERIES {
-            let answer = session.rows_as_json(&format!("{TABLES}{query}"), 10).await;
-            assert_eq!(
-                json!(answer.unwrap().rows.len()),
-                json!(expected),
-                "{query}"
-            );
+            let found = rows(TABLES, query).await.unwrap();
+            assert_eq!(found.as_array().map(Vec::len), Some(expected), "{query}");
         }
     }
 

@@ -1,17 +1,13 @@
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Settings};
+use crate::engine::tests;
 
 const TABLES: &str = "with l(a, b, x) as (values (1, 1, 'l1'), (2, 1, 'l2')), \
      r(a, b, y) as (values (2, 1, 'r2'), (3, 1, 'r3')), \
      s(a, z) as (values (3, 's3'), (4, 's4')) ";
 
 async fn rows(query: &str) -> Result<Value, String> {
-    let session = Engine::new(&Settings::default()).unwrap().session();
-    let answer = session.rows_as_json(&format!("{TABLES}{query}"), 100).await;
-    answer
-        .map(|answer| json!(answer.rows))
-        .map_err(|error| error.to_string())
+    tests::rows(TABLES, query).await
 }
 
 #[tokio::test]
