@@ -17,8 +17,9 @@ use serde_json::{Map, Value, json};
 use super::audit::{self, Holder};
 use super::branch::Branch;
 use super::candidate::{self, Audit, Candidate};
+use super::changes::FILE;
 use super::constraint;
-use super::inspect::{open, scan, schema, signed, snapshot};
+use super::inspect::{open, scan, scan_parts, schema, signed, snapshot};
 use super::maintain::log::{self, Entry};
 use super::record::{self, Record};
 use super::schema::Fit;
@@ -307,6 +308,32 @@ impl Change<'_> {
     /// The table's rows as a frame.
     pub(super) fn present(&self, table: &DeltaTable) -> Result<DataFrame, Error> {
         self.frame(scan(self.session, table, self.location())?)
+    }
+
+    /// The table's rows, each with the file that it is in.
+    pub(super) fn present_by_file(&self, table: &DeltaTable) -> Result<DataFrame, Error> {
+        self.frame(scan_parts(
+            self.session,
+            table,
+            self.location(),
+            Some(FILE),
+            None,
+        )?)
+    }
+
+    /// The rows of some of the table's files.
+    pub(super) fn present_in(
+        &self,
+        table: &DeltaTable,
+        files: Vec<String>,
+    ) -> Result<DataFrame, Error> {
+        self.frame(scan_parts(
+            self.session,
+            table,
+            self.location(),
+            None,
+            Some(files),
+        )?)
     }
 
     fn frame(&self, table: Arc<dyn TableProvider>) -> Result<DataFrame, Error> {

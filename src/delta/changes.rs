@@ -4,17 +4,21 @@
 //! change anything are kept, each with what is to be done with it. The merge proper then only has
 //! to do that: its counts are known before, and what changes nothing does not even begin.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Column, DFSchema, DataFusionError, JoinType, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr_rewriter::unnormalize_col;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, lit, when};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, cast, lit, when};
 use deltalake::DeltaTable;
 
 use super::audit::number;
 use super::change::Change;
 use super::compare::{differs, join, source, target};
+use super::packed::{Packed, ROW, Unpacked, rows_differ};
 use super::rules::{Rules, null};
 use super::{Error, Merge};
 use crate::engine::{self, Staged};
@@ -22,6 +26,9 @@ use crate::project::config::OnMissing;
 
 /// The column that says what is done with a row. The table never gets it.
 pub(super) const CHANGE: &str = "__refx_change";
+
+/// The column that says in which file of the table a row is. The table never gets it either.
+pub(super) const FILE: &str = "__refx_file";
 
 /// What is done with a row of the changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +92,6 @@ pub(super) async fn resolve(
         true => JoinType::Left,
         false => JoinType::Full,
     };
-    let sides = sides(change, table, kind, range).map_err(engine::Error::from)?;
     let mut columns: Vec<String> = rules.columns.iter().map(|(name, _)| name.clone()).collect();
     // Columns that only the table has can be set in missing rows.
     let set = rules.set.iter().map(|one| &one.column);
@@ -94,9 +100,10 @@ pub(super) async fn resolve(
             .cloned()
             .collect::<Vec<_>>(),
     );
-    let decided = decide(change, merge, rules, sides).map_err(engine::Error::from)?;
-    let values = values(change, merge, rules, &columns, decided.schema());
-    let rows = values.and_then(|values| decided.select(values));
+    let rows = match rules.only_replace(merge) {
+        true => replaced(change, table, &columns, kind, range),
+        false => by_rules(change, table, merge, rules, &columns, kind, range),
+    };
     let rows = rows.map_err(engine::Error::from)?;
     let mut staged = engine::keep(rows).await?;
     staged.require(&change.fit.key)?;
@@ -111,6 +118,75 @@ pub(super) async fn resolve(
     Ok(changes)
 }
 
+/// The rows that change where new values replace old ones, missing rows stay or go, and nothing else is
+/// asked.
+fn replaced(
+    change: &Change<'_>,
+    table: &DeltaTable,
+    columns: &[String],
+    kind: JoinType,
+    range: Option<Expr>,
+) -> Result<DataFrame, DataFusionError> {
+    let outside = |error: Error| DataFusionError::External(Box::new(error));
+    let mut present = change.present_by_file(table).map_err(outside)?;
+    if let Some(range) = range {
+        present = present.filter(unnormalize_col(range))?;
+    }
+    let fields = |names: &[String]| -> Result<Vec<FieldRef>, DataFusionError> {
+        let fields = names.iter().map(|name| {
+            let field = change.fit.schema.field_with_name(name)?;
+            Ok(Arc::new(field.clone()))
+        });
+        fields.collect()
+    };
+    let (key, values) = (fields(&change.fit.key)?, fields(columns)?);
+    let mut of_table = key.clone();
+    of_table.push(Arc::new(Field::new(FILE, DataType::Utf8, true)));
+    let new = Packed::new(change.rows().map_err(outside)?, key, values.clone());
+    let old = Packed::new(present, of_table, values);
+    let keys: Vec<Column> = change.fit.key.iter().map(Column::new_unqualified).collect();
+    let sides = join(
+        change.context.read_table(Arc::new(new))?,
+        change.context.read_table(Arc::new(old))?,
+        kind,
+        &keys,
+    )?;
+    let given = all_there(&change.fit.key, source);
+    let fate = when(given.clone().is_not_true(), lit(Kind::Drop.word()))
+        .when(target(FILE).is_null(), lit(Kind::Insert.word()))
+        .when(
+            rows_differ(source(ROW), target(ROW)),
+            lit(Kind::Update.word()),
+        )
+        .otherwise(lit(ScalarValue::Utf8(None)))?;
+    let fated = || Expr::Column(Column::new_unqualified(CHANGE));
+    let decided = with(sides, fate.alias(CHANGE))?.filter(fated().is_not_null())?;
+    let keys = change.fit.key.iter().map(|name| {
+        let key = when(given.clone(), source(name)).otherwise(target(name))?;
+        Ok(key.alias(name))
+    });
+    let mut values = keys.collect::<Result<Vec<Expr>, DataFusionError>>()?;
+    values.extend([source(ROW).alias(ROW), fated(), target(FILE).alias(FILE)]);
+    let rows = Unpacked::new(decided.select(values)?);
+    change.context.read_table(Arc::new(rows))
+}
+
+/// The rows that change by rules of their own.
+fn by_rules(
+    change: &Change<'_>,
+    table: &DeltaTable,
+    merge: &Merge,
+    rules: &Rules,
+    columns: &[String],
+    kind: JoinType,
+    range: Option<Expr>,
+) -> Result<DataFrame, DataFusionError> {
+    let sides = sides(change, table, kind, range)?;
+    let decided = decide(change, merge, rules, sides)?;
+    let values = values(change, merge, rules, columns, decided.schema())?;
+    decided.select(values)
+}
+
 /// Both sides beside each other; columns that the table gets only now are NULL in it.
 fn sides(
     change: &Change<'_>,
@@ -119,10 +195,13 @@ fn sides(
     range: Option<Expr>,
 ) -> Result<DataFrame, DataFusionError> {
     let outside = |error: Error| DataFusionError::External(Box::new(error));
-    let mut present = change.present(table).map_err(outside)?;
+    let mut present = change.present_by_file(table).map_err(outside)?;
     if let Some(range) = range {
         present = present.filter(unnormalize_col(range))?;
     }
+    // The column comes as a dictionary of the files.
+    let file = Expr::Column(Column::new_unqualified(FILE));
+    present = present.with_column(FILE, cast(file, DataType::Utf8))?;
     for field in &change.fit.added {
         present = present.with_column(field.name(), null(field.data_type()))?;
     }
@@ -227,6 +306,7 @@ fn values(
         values.push(value.otherwise(target(name))?.alias(name));
     }
     values.push(fate());
+    values.push(target(FILE).alias(FILE));
     Ok(values)
 }
 

@@ -3,21 +3,24 @@
 //! As in dbt's `delete+insert`, the columns need not be a key. A NULL is a value like any other, so that a
 //! second run of the same rows changes nothing.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, DataFusionError, JoinType, NullEquality, TableReference};
 use datafusion::dataframe::DataFrame;
-use datafusion::functions::expr_fn::coalesce;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlanBuilder, Operator, lit};
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use deltalake::DeltaTable;
+use deltalake::protocol::{DeltaOperation, MergePredicate};
 
+use super::apply::{self, Rewrite};
 use super::audit;
 use super::change::{Applied, Change};
-use super::changes::{CHANGE, Kind};
-use super::compare::{self, SOURCE, TARGET, source, target};
+use super::changes::FILE;
+use super::compare::{self, SOURCE, TARGET, target};
 use super::inspect::{schema, snapshot};
+use super::packed::ROW;
 use super::rules::null;
 use super::schema::named;
-use super::{Counts, Error, PrimaryKey, merge, prune};
+use super::{Counts, Error, PrimaryKey, prune};
 use crate::engine;
 
 /// The columns in the table's spelling.
@@ -74,22 +77,87 @@ pub(super) async fn replace(
         None => return Ok(change.unchanged(table, change.staged.rows)),
     };
     let range = prune::bounded(change.rows()?, &exact(change, by)).await?;
-    let matches = by.iter().map(|name| {
-        // deltalake makes bounds of the new values where it sees through them, and knows no NULL then.
-        let value = coalesce(vec![source(name), source(name)]);
-        let same = BinaryExpr::new(
-            Box::new(target(name)),
-            Operator::IsNotDistinctFrom,
-            Box::new(value),
-        );
-        Expr::BinaryExpr(same)
-    });
-    let matches = matches.chain([merge::is(Kind::Drop)]).chain(range);
-    let matches = matches.reduce(Expr::and).unwrap_or_else(|| lit(false));
-    // A group that the table lacks is none of the changes: MERGE makes a row without values of what it neither
-    // matches nor inserts, and checks it.
-    let changes = changes(change, beside(JoinType::LeftSemi)?, by).map_err(engine::Error::from)?;
-    merge::replaced(change, table, changes, matches, rows).await
+    let touched = touched(change, &table, by, range).await?;
+    let rewrite = rewrite(change, &table, by, touched);
+    apply::write(change, table, rewrite?, rows).await
+}
+
+/// The files that hold rows of the groups.
+async fn touched(
+    change: &Change<'_>,
+    table: &DeltaTable,
+    by: &[String],
+    range: Option<Expr>,
+) -> Result<Vec<String>, Error> {
+    let mut present = change.present_by_file(table)?;
+    let rows = change.rows()?;
+    let run = || {
+        if let Some(range) = range {
+            present = present.filter(unnormalize_col(range))?;
+        }
+        join(present, rows, JoinType::LeftSemi, by)?.select([target(FILE)])
+    };
+    let files: Result<DataFrame, DataFusionError> = run();
+    apply::files_of(files.map_err(engine::Error::from)?).await
+}
+
+/// The rows of the touched files that are of other groups, and the new rows.
+fn rewrite(
+    change: &Change<'_>,
+    table: &DeltaTable,
+    by: &[String],
+    touched: Vec<String>,
+) -> Result<Rewrite, Error> {
+    let columns = apply::columns(change, table)?;
+    let groups: Vec<FieldRef> = columns
+        .iter()
+        .filter(|field| by.contains(field.name()))
+        .cloned()
+        .collect();
+    let old = change.present_in(table, touched.clone())?;
+    let new = change.rows()?;
+    let run = || {
+        let every = || columns.iter().cloned();
+        let old = apply::packed(change, old, groups.clone(), every())?;
+        let new = apply::packed(change, new, groups, every())?;
+        let row = || Expr::Column(Column::new_unqualified(ROW));
+        let beside = |kind| join(old.clone(), new.clone(), kind, by);
+        let of_old = || target(ROW).alias(ROW);
+        let kept = beside(JoinType::LeftAnti)?.select([of_old()])?;
+        let gone = beside(JoinType::LeftSemi)?
+            .select([of_old(), lit(apply::DELETED).alias(apply::FEED_KIND)])?;
+        let come = new
+            .clone()
+            .select([row(), lit(apply::INSERTED).alias(apply::FEED_KIND)])?;
+        Ok::<_, DataFusionError>((kept.union(new.select([row()])?)?, gone.union(come)?))
+    };
+    let (rows, feed) = run().map_err(engine::Error::from)?;
+    Ok(Rewrite {
+        touched,
+        rows,
+        feed,
+        operation: operation(by),
+    })
+}
+
+/// What the log says of the operation, in the words of MERGE.
+fn operation(by: &[String]) -> DeltaOperation {
+    let same = by
+        .iter()
+        .map(|name| format!("{TARGET}.\"{name}\" <=> {SOURCE}.\"{name}\""));
+    let always = |action: &str| {
+        vec![MergePredicate {
+            action_type: action.to_owned(),
+            predicate: None,
+        }]
+    };
+    DeltaOperation::Merge {
+        predicate: None,
+        merge_predicate: Some(same.collect::<Vec<_>>().join(" AND ")),
+        matched_predicates: always("delete"),
+        not_matched_predicates: always("insert"),
+        not_matched_by_source_predicates: Vec::new(),
+    }
 }
 
 /// The rows of the table beside those of the other frame, or without them.
@@ -160,32 +228,8 @@ async fn compared(change: &Change<'_>, old: DataFrame) -> Result<Option<Counts>,
     Ok((old != new).then(|| replaced(old.rows)))
 }
 
-/// Each group that the table has once, to be deleted, and the rows, to be inserted. `old` is the rows of the
-/// table that go.
-fn changes(
-    change: &Change<'_>,
-    old: DataFrame,
-    by: &[String],
-) -> Result<DataFrame, DataFusionError> {
-    let outside = |error: Error| DataFusionError::External(Box::new(error));
-    let rows = change.rows().map_err(outside)?;
-    let fields = rows.schema().fields().clone();
-    let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-    let known: Vec<Expr> = by.iter().map(|name| target(name).alias(name)).collect();
-    let groups = old.select(known)?.distinct()?;
-    let columns = fields.iter().map(|field| match by.contains(field.name()) {
-        true => Expr::Column(Column::new_unqualified(field.name())),
-        false => null(field.data_type()).alias(field.name()),
-    });
-    let mut columns: Vec<Expr> = columns.collect();
-    columns.push(lit(Kind::Drop.word()).alias(CHANGE));
-    let mut given = audit::columns(&names);
-    given.push(lit(Kind::Insert.word()).alias(CHANGE));
-    groups.select(columns)?.union(rows.select(given)?)
-}
-
 /// The columns by whose values files are told apart.
-fn exact(change: &Change<'_>, by: &[String]) -> Vec<String> {
+pub(super) fn exact(change: &Change<'_>, by: &[String]) -> Vec<String> {
     let tells_apart = |name: &&String| {
         let field = named(&change.fit.schema, name);
         field.is_some_and(|field| {

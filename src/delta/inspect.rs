@@ -320,11 +320,25 @@ pub(super) fn scan(
     table: &DeltaTable,
     location: &Location,
 ) -> Result<Arc<dyn TableProvider>, Error> {
+    scan_parts(session, table, location, None, None)
+}
+
+/// The same, with a column of this name that says in which file each row is, or of some files alone.
+pub(super) fn scan_parts(
+    session: &Session,
+    table: &DeltaTable,
+    location: &Location,
+    file_column: Option<&str>,
+    files: Option<Vec<String>>,
+) -> Result<Arc<dyn TableProvider>, Error> {
     let state = session.state();
     table
         .update_datafusion_session(&state)
         .map_err(|error| Error::from_delta(error, location))?;
-    let config = DeltaScanConfig::new_from_session(&state).with_wrap_partition_values(false);
+    let mut config = DeltaScanConfig::new_from_session(&state).with_wrap_partition_values(false);
+    if let Some(column) = file_column {
+        config = config.with_file_column_name(column);
+    }
     let snapshot = Arc::new(snapshot(table, location)?.clone());
     let scan = DeltaScanNext::new(snapshot, config).map_err(|error| {
         match Error::from_delta(DeltaTableError::from(error), location) {
@@ -338,6 +352,10 @@ pub(super) fn scan(
             other => other,
         }
     })?;
+    let scan = match files {
+        Some(files) => scan.with_file_paths(files),
+        None => scan,
+    };
     Ok(Arc::new(Scan::new(Arc::new(scan))))
 }
 

@@ -15,6 +15,7 @@
 //! Every commit is made against the very version that was read: a commit of another writer in
 //! between is a conflict, and the change is computed again on the new version.
 
+mod apply;
 mod arrive;
 mod audit;
 mod branch;
@@ -36,6 +37,7 @@ mod logs;
 pub mod maintain;
 mod merge;
 mod origin;
+mod packed;
 mod place;
 mod probe;
 mod prune;

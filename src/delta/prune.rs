@@ -7,10 +7,9 @@ use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::{Expr, lit};
 use deltalake::DeltaTable;
-use deltalake::delta_datafusion::expr::fmt_expr_to_sql;
 
 use super::change::Change;
-use super::compare::{join, target};
+use super::compare::{TARGET, join, target};
 use super::rules::Rules;
 use super::schema::{Fit, named};
 use super::sides::offered;
@@ -46,21 +45,17 @@ pub(super) async fn hides_none(
     }
 }
 
-/// Those of the conditions that deltalake can write into its log, as it does. They hold for all
-/// that matches, so that they only spare it files to read.
-pub(super) fn writable(conditions: &[Expr]) -> impl Iterator<Item = Expr> {
-    conditions.iter().filter(|expr| is_writable(expr)).cloned()
-}
-
-fn is_writable(expr: &Expr) -> bool {
-    use datafusion::common::tree_node::TreeNode;
-    // Inside of a list or a call it panics instead of failing, so that literals are looked at first.
-    let interval = expr.exists(|part| {
-        Ok(matches!(part, Expr::Literal(value, _) if matches!(value.data_type(), DataType::Interval(_))))
-    });
-    let nested = expr.exists(|part| Ok(matches!(part, Expr::InList(_) | Expr::ScalarFunction(_))));
-    let known = [interval, nested].map(|found| found.unwrap_or(true));
-    known == [false, false] && fmt_expr_to_sql(expr).is_ok()
+/// Those of the conditions that are about rows of the table alone. They hold for all that matches, so that
+/// they only spare files to read.
+pub(super) fn of_table(conditions: &[Expr]) -> impl Iterator<Item = Expr> {
+    let is_target = |column: &&Column| {
+        let relation = column.relation.as_ref();
+        relation.is_some_and(|relation| relation.table() == TARGET)
+    };
+    let conditions = conditions.iter();
+    conditions
+        .filter(move |condition| condition.column_refs().iter().all(is_target))
+        .cloned()
 }
 
 /// The columns of `prune_by` in the table's spelling.

@@ -30,8 +30,6 @@ pub(super) struct Rules {
     pub(super) predicates: Vec<Expr>,
     /// The column that refx keeps in the table, as the table spells it.
     pub(super) own: Option<String>,
-    /// Whether new values replace old ones or old ones stay, and nothing else is asked.
-    pub(super) plain: bool,
 }
 
 impl Rules {
@@ -76,17 +74,10 @@ impl Rules {
         let own = own.and_then(|own| named(&fit.schema, own));
         let own = own.map(|field| field.name().clone());
         let columns = columns(merge, fit, &sides, own.as_deref())?;
-        let is_plain =
-            |(name, value): &(String, Expr)| *value == source(name) || *value == target(name);
         let update_when = over("update_when", &merge.update_when, Over::Both)?;
         let insert_when = over("insert_when", &merge.insert_when, Over::Source)?;
         let delete_when = over("delete_when", &merge.delete_when, Over::Source)?;
         Ok(Rules {
-            plain: merge.on_missing == OnMissing::Keep
-                && columns.iter().all(is_plain)
-                && [&update_when, &insert_when, &delete_when]
-                    .iter()
-                    .all(|one| one.is_none()),
             columns,
             update_when,
             insert_when,
@@ -100,6 +91,18 @@ impl Rules {
             predicates,
             own,
         })
+    }
+
+    /// Whether new values replace old ones, missing rows stay or go, and nothing else is asked.
+    pub(super) fn only_replace(&self, merge: &Merge) -> bool {
+        let updates = [&self.update_when, &self.insert_when, &self.delete_when];
+        matches!(merge.on_missing, OnMissing::Keep | OnMissing::Delete)
+            && updates.iter().all(|one| one.is_none())
+            && self.missing_when.is_none()
+            && self
+                .columns
+                .iter()
+                .all(|(name, value)| *value == source(name))
     }
 
     /// The columns that an update changes.

@@ -59,9 +59,8 @@ impl Fit {
         let mut changes = Vec::new();
         let mut kept: Vec<FieldRef> = table.fields().iter().cloned().collect();
         for (from, field) in query.fields().iter().zip(&found) {
-            let at = kept
-                .iter()
-                .position(|one| named(table, field.name()) == Some(one));
+            let known = named(table, field.name());
+            let at = kept.iter().position(|one| known == Some(one));
             let Some(at) = at else {
                 match policy.change {
                     _ if policy.own == Some(field.name()) => {}

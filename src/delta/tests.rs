@@ -57,6 +57,21 @@ fn instant(date: &str) -> DateTime<Utc> {
     format!("{date}T00:00:00Z").parse().unwrap()
 }
 
+/// Commits lines of another tool as a version.
+fn commit_as_another_tool(table: &std::path::Path, version: i64, lines: &[Value]) {
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    let path = table.join(format!("_delta_log/{version:020}.json"));
+    std::fs::write(path, lines.join("\n")).unwrap();
+}
+
+/// The deletion vector in the examples of Delta's protocol: rows 3, 4, 7, 11, 18 and 29 of a file.
+fn six_rows_deleted() -> Value {
+    json!({
+        "storageType": "i", "sizeInBytes": 44, "cardinality": 6,
+        "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
+    })
+}
+
 impl Place {
     fn new() -> Place {
         Place {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -72,6 +72,12 @@ impl Staged {
             }
         }
         Ok(())
+    }
+
+    /// The type of a column.
+    pub(crate) fn data_type(&self, column: &str) -> Option<&DataType> {
+        let field = self.schema.field_with_name(column);
+        field.ok().map(|field| field.data_type())
     }
 
     /// A table over the rows. It keeps the files alive for as long as it is read.

@@ -73,6 +73,8 @@ FIXED = [
     "select count(*) as x0 from ((select r1.p as x0, r2.d as x1 from t2 as r1 right join t1 as r2 on r1.b = r2.a)"
     " union (select true as x0, r4.d as x1 from t3 as r4) limit 1) as r5",
     "select count(*) as x0 from t1 as a join t2 as b on a.a is not distinct from b.a where a.b = b.b",
+    "select a as x0, v['n'] as x1 from (select a + 1 as a, v from"
+    " (select r1.a, {'n': r1.b} as v from t1 as r1 limit 1000) as i) as o",
 ]
 
 # A query that never ends is a fault too; the machine may be busy.

@@ -16,6 +16,7 @@ mod optimize;
 mod pinned;
 mod restore;
 mod vacuum;
+mod zorder;
 
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use history::{Change, Rows, history};

@@ -1,20 +1,28 @@
 //! Rewrites files so that readers open fewer of them, or skip more of what they hold. The rows stay
 //! what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
+use datafusion::common::Column;
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::Expr;
+use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use deltalake::operations::optimize::OptimizeType;
+use deltalake::kernel::transaction::CommitBuilder;
+use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView};
+use deltalake::protocol::DeltaOperation;
 use deltalake::table::config::TablePropertiesExt;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
+use super::super::apply::{files_of, path_in_table, writer};
 use super::super::change::context;
-use super::super::inspect::{schema, signed, snapshot};
+use super::super::changes::FILE;
+use super::super::inspect::{scan_parts, schema, signed, snapshot};
 use super::pinned::Pinned;
-use super::{ATTEMPTS, Error, Location, ZORDER, carried, log, strict, writable};
-use crate::engine::Session;
+use super::{ATTEMPTS, Error, Location, ZORDER, carried, log, strict, writable, zorder};
+use crate::engine::{self, Session};
 
 #[derive(Clone, Debug)]
 pub struct Optimize {
@@ -52,15 +60,15 @@ pub async fn optimize(
 ) -> Result<Optimized, Error> {
     for _ in 0..ATTEMPTS {
         let table = writable(location).await?;
-        let zorder = zorder(&table, location, &options.zorder)?;
+        let zorder = ordered_by(&table, location, &options.zorder)?;
         let last = log::last(&table, location).await?;
-        let planned = match zorder.is_empty() {
+        let bins = match zorder.is_empty() {
             true => compaction(&table, location, options.target_size)?,
-            false if last.info.get(ZORDER) == Some(&json!(zorder)) => Optimized::default(),
-            false => everything(&table, location)?,
+            false if last.info.get(ZORDER) == Some(&json!(zorder)) => Vec::new(),
+            false => partitions(&table, location)?,
         };
-        if options.dry_run || planned.files_removed == 0 {
-            return Ok(planned);
+        if options.dry_run || bins.is_empty() {
+            return Ok(removed(&bins));
         }
         location.prove().await?;
         let mut info = carried(&last, &options.run_id);
@@ -68,7 +76,7 @@ pub async fn optimize(
             true => info.remove(ZORDER),
             false => info.insert(ZORDER.into(), json!(zorder)),
         };
-        match rewrite(session, location, &table, options, zorder, info).await {
+        match rewrite(session, location, &table, options, &zorder, bins, info).await {
             Err(Error::Conflict { .. }) => {}
             done => return done,
         }
@@ -78,45 +86,147 @@ pub async fn optimize(
     })
 }
 
+/// Files of one partition that are written anew together.
+type Bin = Vec<LogicalFileView>;
+
+/// Writes the rows of the bins into new files, in one commit on top of the version that was read.
 pub(super) async fn rewrite(
     session: &Session,
     location: &Location,
     table: &DeltaTable,
     options: &Optimize,
-    zorder: Vec<String>,
+    zorder: &[String],
+    bins: Vec<Bin>,
     info: BTreeMap<String, Value>,
 ) -> Result<Optimized, Error> {
     let told = |error| Error::from_delta(error, location);
-    let version = snapshot(table, location)?.version();
-    let mut pinned = DeltaTable::new(Pinned::after(table.log_store(), version));
-    pinned.load_version(version).await.map_err(told)?;
+    let present = snapshot(table, location)?;
+    let version = present.version();
     let context = context(session, false);
     let at_a_time = context.state().config().target_partitions();
-    let mut builder = pinned
-        .optimize()
-        .with_type(match zorder.is_empty() {
-            true => OptimizeType::Compact,
-            false => OptimizeType::ZOrder(zorder),
-        })
-        .with_session_state(Arc::new(context.state()))
-        .with_max_concurrent_tasks(at_a_time)
-        .with_commit_properties(strict(info));
-    if let Some(size) = options.target_size {
-        builder = builder.with_target_size(size);
+    let scans = Scans::new(session, location, table, &context).await?;
+    let target = target_size(present, options.target_size);
+    let mut done = removed(&bins);
+    let (mut files_added, mut bytes_added) = (0, 0);
+    let mut actions = Vec::new();
+    for bin in &bins {
+        actions.extend(
+            bin.iter()
+                .map(|file| Action::Remove(file.remove_action(false))),
+        );
     }
-    let (_, metrics) = builder.await.map_err(told)?;
-    let bytes = |size: i64| u64::try_from(size).unwrap_or(0);
-    Ok(Optimized {
-        files_removed: metrics.num_files_removed,
-        bytes_removed: bytes(metrics.files_removed.total_size),
-        files_added: Some(metrics.num_files_added),
-        bytes_added: Some(bytes(metrics.files_added.total_size)),
-        version: (metrics.num_files_removed > 0).then(|| signed(version + 1)),
-    })
+    let written = bins
+        .iter()
+        .map(|bin| written(&scans, present, bin, zorder, target).boxed());
+    let mut written =
+        futures::stream::iter(written.collect::<Vec<_>>()).buffer_unordered(at_a_time);
+    while let Some(files) = written.try_next().await? {
+        for file in files {
+            files_added += 1;
+            bytes_added += u64::try_from(file.size).unwrap_or(0);
+            actions.push(Action::Add(file));
+        }
+    }
+    let operation = DeltaOperation::Optimize {
+        predicate: None,
+        target_size: i64::try_from(target.get()).unwrap_or(i64::MAX),
+    };
+    let log = Pinned::after(table.log_store(), version);
+    let commit = CommitBuilder::from(strict(info)).with_actions(actions);
+    commit
+        .build(Some(present), log, operation)
+        .await
+        .map_err(told)?;
+    done.files_added = Some(files_added);
+    done.bytes_added = Some(bytes_added);
+    done.version = Some(signed(version + 1));
+    Ok(done)
+}
+
+/// Scans of some files of a table.
+struct Scans<'a> {
+    session: &'a Session,
+    location: &'a Location,
+    table: &'a DeltaTable,
+    context: &'a SessionContext,
+    /// What a scan calls each file, by its path in the table.
+    ids: HashMap<String, String>,
+}
+
+impl<'a> Scans<'a> {
+    async fn new(
+        session: &'a Session,
+        location: &'a Location,
+        table: &'a DeltaTable,
+        context: &'a SessionContext,
+    ) -> Result<Scans<'a>, Error> {
+        let rows = scan_parts(session, table, location, Some(FILE), None)?;
+        let file = Expr::Column(Column::new_unqualified(FILE));
+        let rows = context.read_table(rows);
+        let names = rows.and_then(|rows| rows.select([file]));
+        let names = files_of(names.map_err(engine::Error::from)?).await?;
+        let present = snapshot(table, location)?;
+        let ids = names
+            .into_iter()
+            .map(|id| (path_in_table(present, &id), id));
+        Ok(Scans {
+            session,
+            location,
+            table,
+            context,
+            ids: ids.collect(),
+        })
+    }
+
+    fn of(&self, bin: &Bin) -> Result<DataFrame, Error> {
+        // A file without a row has no name here, and nothing to be read.
+        let ids = bin
+            .iter()
+            .filter_map(|file| self.ids.get(file.path().as_ref()));
+        let ids = ids.cloned().collect();
+        let rows = scan_parts(self.session, self.table, self.location, None, Some(ids))?;
+        let rows = self.context.read_table(rows);
+        rows.map_err(|error| Error::Engine(error.into()))
+    }
+}
+
+/// Writes the files of a bin anew.
+async fn written(
+    scans: &Scans<'_>,
+    present: &EagerSnapshot,
+    bin: &Bin,
+    zorder: &[String],
+    target: NonZeroU64,
+) -> Result<Vec<Add>, Error> {
+    let told = |error| Error::from_delta(error, scans.location);
+    let mut rows = scans.of(bin)?;
+    if !zorder.is_empty() {
+        let columns = zorder
+            .iter()
+            .map(|name| Expr::Column(Column::new_unqualified(name)));
+        let key = zorder::key(columns.collect()).sort(true, true);
+        rows = rows.sort(vec![key]).map_err(engine::Error::from)?;
+    }
+    let stream = rows.execute_stream().await;
+    let mut stream = stream.map_err(engine::Error::from)?;
+    let mut writer = writer(
+        present,
+        stream.schema(),
+        Some(target),
+        scans.table.log_store().object_store(None),
+    );
+    while let Some(batch) = stream.try_next().await.map_err(engine::Error::from)? {
+        writer.write(&batch).await.map_err(told)?;
+    }
+    let mut files = writer.close().await.map_err(told)?;
+    for file in &mut files {
+        file.data_change = false;
+    }
+    Ok(files)
 }
 
 /// The columns in the table's spelling.
-fn zorder(
+fn ordered_by(
     table: &DeltaTable,
     location: &Location,
     wanted: &[String],
@@ -146,61 +256,65 @@ fn zorder(
                 format!("the table is partitioned by `{name}`, and cannot be ordered by it too"),
                 "a partition's files hold one value of it: name other columns",
             ),
-            // deltalake reads the dot as the way into a struct.
-            Some(name) if name.contains('.') => refused(
-                format!("the table cannot be ordered by `{name}`, which has a dot in its name"),
-                "name other columns",
-            ),
             Some(name) => Ok(name),
         }
     });
     columns.collect()
 }
 
-/// The files that compaction puts together: neighbours within a partition that are together no
-/// larger than a file is to be. This is how deltalake packs them.
-fn compaction(
-    table: &DeltaTable,
-    location: &Location,
-    target: Option<NonZeroU64>,
-) -> Result<Optimized, Error> {
-    let snapshot = snapshot(table, location)?;
-    let own = snapshot.table_properties().target_file_size();
-    let target = target.unwrap_or(own).get();
-    let mut partitions: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for file in snapshot.log_data().iter() {
-        let values: BTreeMap<_, _> = file.partition_values_map().into_iter().collect();
-        let sizes = partitions.entry(format!("{values:?}")).or_default();
-        sizes.push(u64::try_from(file.size()).unwrap_or(0));
-    }
-    let mut planned = Optimized::default();
-    let mut close = |bin: &mut Vec<u64>| {
-        if bin.len() > 1 {
-            planned.files_removed += bin.len() as u64;
-            planned.bytes_removed += bin.iter().sum::<u64>();
-        }
-        bin.clear();
-    };
-    for sizes in partitions.into_values() {
-        let mut bin = Vec::new();
-        for size in sizes {
-            if bin.iter().sum::<u64>() + size > target {
-                close(&mut bin);
-            }
-            // One that is too large by itself is closed alone, and so stays as it is.
-            bin.push(size);
-        }
-        close(&mut bin);
-    }
-    Ok(planned)
+fn target_size(present: &EagerSnapshot, wanted: Option<NonZeroU64>) -> NonZeroU64 {
+    wanted.unwrap_or_else(|| present.table_properties().target_file_size())
 }
 
-/// A Z-order rewrites all files.
-fn everything(table: &DeltaTable, location: &Location) -> Result<Optimized, Error> {
-    let mut planned = Optimized::default();
-    for file in snapshot(table, location)?.log_data().iter() {
-        planned.files_removed += 1;
-        planned.bytes_removed += u64::try_from(file.size()).unwrap_or(0);
+/// The files that compaction puts together: neighbours within a partition that are together no
+/// larger than a file is to be.
+pub(super) fn compaction(
+    table: &DeltaTable,
+    location: &Location,
+    wanted: Option<NonZeroU64>,
+) -> Result<Vec<Bin>, Error> {
+    let target = target_size(snapshot(table, location)?, wanted).get();
+    let mut bins = Vec::new();
+    for files in partitions(table, location)? {
+        let (mut bin, mut bytes) = (Bin::new(), 0);
+        for file in files {
+            let size = bytes_of(&file);
+            if bytes + size > target {
+                bins.push(std::mem::take(&mut bin));
+                bytes = 0;
+            }
+            // One that is too large by itself is closed alone, and so stays as it is.
+            bytes += size;
+            bin.push(file);
+        }
+        bins.push(bin);
     }
-    Ok(planned)
+    bins.retain(|bin| bin.len() > 1);
+    Ok(bins)
+}
+
+/// All files, by partition.
+fn partitions(table: &DeltaTable, location: &Location) -> Result<Vec<Bin>, Error> {
+    let mut partitions: BTreeMap<String, Bin> = BTreeMap::new();
+    for file in snapshot(table, location)?.log_data().iter() {
+        let values: BTreeMap<_, _> = file.partition_values_map().into_iter().collect();
+        partitions
+            .entry(format!("{values:?}"))
+            .or_default()
+            .push(file);
+    }
+    Ok(partitions.into_values().collect())
+}
+
+fn removed(bins: &[Bin]) -> Optimized {
+    let files = bins.iter().flatten();
+    Optimized {
+        files_removed: files.clone().count() as u64,
+        bytes_removed: files.map(bytes_of).sum(),
+        ..Optimized::default()
+    }
+}
+
+fn bytes_of(file: &LogicalFileView) -> u64 {
+    u64::try_from(file.size()).unwrap_or(0)
 }

@@ -1,6 +1,6 @@
 //! A log that takes the commit of one version and no other.
 //!
-//! deltalake's optimize tries its commit again on top of what others committed meanwhile, where the
+//! deltalake tries a commit again on top of what others committed meanwhile, where the
 //! files allow it. What refx carries over from the version that was read would then be said of
 //! another one, so a commit is made on top of that version or not at all.
 

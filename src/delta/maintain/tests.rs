@@ -466,6 +466,35 @@ async fn a_plan_of_compaction_is_what_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_in_oddly_named_folders_are_put_together() {
+    for zorder in [&[][..], &["id"]] {
+        let place = Place::new();
+        let mut write = Write::new(place.location(), Action::Append { key: None });
+        write.partition_by = vec!["v".into()];
+        for id in 1..=2 {
+            let values = ["~", "a~b", "x/y z%~", "é", "#?&", "null"];
+            let rows = values.map(|value| match value {
+                "null" => format!("({id}, null)"),
+                value => format!("({id}, '{value}')"),
+            });
+            place
+                .write_as(&pairs(&rows.join(", ")), write.clone())
+                .await;
+        }
+        let sorted = |rows: Value| {
+            let rows = rows.as_array().unwrap().iter();
+            let mut rows: Vec<String> = rows.map(ToString::to_string).collect();
+            rows.sort();
+            rows
+        };
+        let rows = sorted(place.rows(None).await);
+        let done = place.optimize(zorder, false).await.unwrap();
+        assert_eq!((done.files_removed, done.files_added), (12, Some(6)));
+        assert_eq!(sorted(place.rows(None).await), rows);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_z_order_is_made_once() {
     let place = Place::new();
     place.append("(3, 'c'), (1, 'a')").await;
@@ -549,15 +578,9 @@ async fn an_optimize_does_not_commit_on_top_of_another_writer() {
         run_id: "caretaker".into(),
     };
     let (session, location) = (place.engine.session(), place.location());
-    let late = optimize::rewrite(
-        &session,
-        &location,
-        &table,
-        &options,
-        Vec::new(),
-        BTreeMap::new(),
-    )
-    .await;
+    let bins = optimize::compaction(&table, &location, None).unwrap();
+    let info = BTreeMap::new();
+    let late = optimize::rewrite(&session, &location, &table, &options, &[], bins, info).await;
     assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
     assert_eq!(place.facts().await.version, 2);
     // The command itself begins again.

@@ -106,24 +106,28 @@ async fn tables(place: &Place, session: &Session, dice: &mut Dice) -> Vec<String
     let parts: Vec<String> = (0..3).map(|part| dice.rows(part * 10, 10)).collect();
     let mut names = Vec::new();
     for (name, by) in PARTITIONS {
-        let root = place.root.join(name).display().to_string();
-        let location = Location::new(&root, BTreeMap::new()).unwrap();
         for part in &parts {
-            let mut write = Write::new(location.clone(), Action::Append { key: None });
-            write.partition_by = by.iter().map(|column| (*column).to_owned()).collect();
             // A Delta table takes the empty text in a partition column for NULL, so refx refuses it.
             let part = match by.contains(&"pt") {
                 true => format!("select * replace (nullif(pt, '') as pt) from ({part})"),
                 false => part.clone(),
             };
-            let plan = session.plan(&part).await.unwrap();
-            super::write(session, &plan, &write, &NoAudit)
-                .await
-                .unwrap();
+            append(place, session, name, by, &part).await;
         }
-        let table = provider(session, &location, None).await.unwrap();
-        session.register_table(&Name::bare(name), table).unwrap();
         names.push(name.to_owned());
+    }
+    with_deleted_rows(place, session, "with_deleted_rows", &parts).await;
+    names.push("with_deleted_rows".to_owned());
+    for (name, by) in [
+        ("renamed", &[][..]),
+        ("renamed_by_day", &["in_file_pd"][..]),
+    ] {
+        renamed(place, session, name, by, &parts).await;
+        names.push(name.to_owned());
+    }
+    for name in &names {
+        let table = provider(session, &at(place, name), None).await.unwrap();
+        session.register_table(&Name::bare(name), table).unwrap();
     }
     for (name, format, folders) in [
         ("parquet_files", "parquet", ""),
@@ -153,6 +157,108 @@ async fn tables(place: &Place, session: &Session, dice: &mut Dice) -> Vec<String
         session.register_table(&name, table).unwrap();
     }
     names
+}
+
+fn at(place: &Place, name: &str) -> Location {
+    Location::new(
+        &place.root.join(name).display().to_string(),
+        BTreeMap::new(),
+    )
+    .unwrap()
+}
+
+async fn append(place: &Place, session: &Session, name: &str, by: &[&str], rows: &str) {
+    let mut write = Write::new(at(place, name), Action::Append { key: None });
+    write.partition_by = by.iter().map(|column| (*column).to_owned()).collect();
+    let plan = session.plan(rows).await.unwrap();
+    super::write(session, &plan, &write, &NoAudit)
+        .await
+        .unwrap();
+}
+
+/// The first entry of a table's log, by the kind of its lines.
+fn first_entry(table: &Path) -> BTreeMap<String, Value> {
+    let log = std::fs::read_to_string(table.join("_delta_log/00000000000000000000.json")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .flat_map(|line: BTreeMap<String, Value>| line)
+        .collect()
+}
+
+/// A table of one file, of which another tool deleted six rows in place.
+async fn with_deleted_rows(place: &Place, session: &Session, name: &str, parts: &[String]) {
+    let rows = parts.iter().map(|part| format!("({part})"));
+    let rows = rows.collect::<Vec<_>>().join(" union all ");
+    let rows = format!("select * from ({rows}) order by id");
+    append(place, session, name, &[], &rows).await;
+    let table = place.root.join(name);
+    let mut file = first_entry(&table)["add"].clone();
+    let remove = json!({
+        "path": file["path"], "deletionTimestamp": 1_700_000_000_000_i64, "dataChange": true,
+        "extendedFileMetadata": true, "partitionValues": {}, "size": file["size"],
+    });
+    file["deletionVector"] = six_rows_deleted();
+    // Bounds of a file are no longer tight.
+    let stats = file["stats"].as_str().unwrap();
+    let mut stats: Value = serde_json::from_str(stats).unwrap();
+    stats["tightBounds"] = json!(false);
+    file["stats"] = json!(stats.to_string());
+    let features = json!(["deletionVectors", "timestampNtz"]);
+    let protocol = json!({
+        "minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": features, "writerFeatures": features,
+    });
+    let lines = [
+        json!({"protocol": protocol}),
+        json!({"remove": remove}),
+        json!({"add": file}),
+    ];
+    commit_as_another_tool(&table, 1, &lines);
+}
+
+/// A table whose columns another tool renamed: its files call them otherwise.
+async fn renamed(place: &Place, session: &Session, name: &str, by: &[&str], parts: &[String]) {
+    let columns = conditions::COLUMNS.iter().map(|(name, _)| *name);
+    let columns: Vec<String> = columns
+        .chain([conditions::PARTITION_DECIMAL])
+        .map(|name| format!("{name} as in_file_{name}"))
+        .collect();
+    for part in parts {
+        let rows = format!("select {} from ({part})", columns.join(", "));
+        append(place, session, name, by, &rows).await;
+    }
+    let table = place.root.join(name);
+    let mut metadata = first_entry(&table)["metaData"].clone();
+    let schema = metadata["schemaString"].as_str().unwrap();
+    let mut schema: Value = serde_json::from_str(schema).unwrap();
+    let logical = |name: &Value| {
+        let name = name.as_str().unwrap();
+        json!(name.strip_prefix("in_file_").unwrap())
+    };
+    let fields = schema["fields"].as_array_mut().unwrap();
+    let count = fields.len();
+    for (index, field) in fields.iter_mut().enumerate() {
+        field["metadata"] = json!({
+            "delta.columnMapping.id": index + 1,
+            "delta.columnMapping.physicalName": field["name"],
+        });
+        field["name"] = logical(&field["name"]);
+    }
+    metadata["schemaString"] = json!(schema.to_string());
+    for column in metadata["partitionColumns"].as_array_mut().unwrap() {
+        *column = logical(column);
+    }
+    metadata["configuration"] = json!({
+        "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": count.to_string(),
+    });
+    let features = json!(["columnMapping", "timestampNtz"]);
+    let protocol = json!({
+        "minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": features, "writerFeatures": features,
+    });
+    let version = i64::try_from(parts.len()).unwrap();
+    let lines = [json!({"protocol": protocol}), json!({"metaData": metadata})];
+    commit_as_another_tool(&table, version, &lines);
 }
 
 async fn copy(

@@ -6,9 +6,7 @@ impl Place {
     /// Commits lines of another tool as the next version.
     async fn entry(&self, lines: &[Value]) {
         let version = self.facts().await.version + 1;
-        let path = format!("t/_delta_log/{version:020}.json");
-        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-        std::fs::write(self.root.join(path), lines.join("\n")).unwrap();
+        commit_as_another_tool(&self.root.join("t"), version, lines);
     }
 
     /// What a kind of action says in a version.
@@ -42,11 +40,7 @@ async fn a_restore_brings_back_rows_that_another_tool_deleted_in_place() {
         "path": file["path"], "deletionTimestamp": 1_700_000_000_000_i64, "dataChange": true,
         "extendedFileMetadata": true, "partitionValues": {}, "size": file["size"],
     });
-    // The example of Delta's protocol: six rows.
-    file["deletionVector"] = json!({
-        "storageType": "i", "sizeInBytes": 44, "cardinality": 6,
-        "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
-    });
+    file["deletionVector"] = six_rows_deleted();
     let features = json!(["deletionVectors"]);
     let protocol = json!({
         "minReaderVersion": 3, "minWriterVersion": 7,

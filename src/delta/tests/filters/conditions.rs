@@ -34,7 +34,7 @@ pub const COLUMNS: [(&str, Kind); 14] = [
 ];
 
 /// One more that can only be NULL or a small number, since a folder is made of each value.
-const PARTITION_DECIMAL: &str = "pm";
+pub const PARTITION_DECIMAL: &str = "pm";
 
 const KINDS: [Kind; 8] = [Number, Long, Text, Float, Truth, Day, Instant, Decimal];
 
