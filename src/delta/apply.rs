@@ -5,7 +5,7 @@
 //! the touched files leave the table. deltalake's MERGE does the same, and plans each column tens of times
 //! over: the merge of a row of 1,500 columns took it a minute.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -215,44 +215,50 @@ fn operation(change: &Change<'_>, found: &Changes) -> DeltaOperation {
     }
 }
 
-/// The files that leave the table. A scan names them by their URLs.
+/// The files that leave the table.
 fn removed(present: &EagerSnapshot, touched: &[String]) -> Result<Vec<Action>, Error> {
-    let ids = touched.iter();
-    let mut wanted: HashMap<String, &str> = ids
-        .map(|id| (path_in_table(present, id), id.as_str()))
-        .collect();
-    let mut removed = Vec::new();
-    for file in present.log_data().iter() {
-        if wanted.remove(file.path().as_ref()).is_some() {
-            removed.push(Action::Remove(file.remove_action(true)));
-        }
-    }
-    match wanted.into_values().next() {
-        None => Ok(removed),
-        Some(id) => Err(Error::Io {
-            what: format!("rows were read of the file `{id}`, which the table does not have"),
-            help: None,
-        }),
-    }
+    let touched = by_path(present, touched.to_vec())?;
+    let files = present.log_data();
+    let files = files
+        .iter()
+        .filter(|file| touched.contains_key(file.path().as_ref()));
+    let removed = files.map(|file| Action::Remove(file.remove_action(true)));
+    Ok(removed.collect())
 }
 
-/// The path of a URL, without the encoding of its signs.
+/// Files by their paths in the table, from the URLs by which a scan names them.
+///
+/// # Errors
+/// [`Error::Io`] for one that the table does not have: its rows would be lost, or be there twice.
+pub(super) fn by_path(
+    present: &EagerSnapshot,
+    urls: Vec<String>,
+) -> Result<HashMap<String, String>, Error> {
+    let files = present.log_data();
+    let known: HashSet<String> = files.iter().map(|file| file.path().into_owned()).collect();
+    let root = path_of(present.table_configuration().table_root().as_str());
+    let files = urls.into_iter().map(|url| {
+        let path = path_of(&url);
+        let path = path.strip_prefix(&root).unwrap_or(&path);
+        let path = path.trim_start_matches('/').to_owned();
+        match known.contains(&path) {
+            true => Ok((path, url)),
+            false => Err(Error::Io {
+                what: format!("rows were read of the file `{url}`, which the table does not have"),
+                help: None,
+            }),
+        }
+    });
+    files.collect()
+}
+
+/// The path of a URL, percent-decoded.
 fn path_of(url: &str) -> String {
     let parsed = Url::parse(url);
     let path = parsed.as_ref().map_or(url, |url| url.path());
     match Path::from_url_path(path) {
         Ok(path) => path.to_string(),
         Err(_) => path.trim_matches('/').to_owned(),
-    }
-}
-
-/// A file's path in the table, of what a scan calls it.
-pub(super) fn path_in_table(present: &EagerSnapshot, id: &str) -> String {
-    let root = path_of(present.table_configuration().table_root().as_str());
-    let path = path_of(id);
-    match path.strip_prefix(&root) {
-        Some(path) => path.trim_start_matches('/').to_owned(),
-        None => path,
     }
 }
 

@@ -8,6 +8,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
@@ -310,15 +312,19 @@ impl Change<'_> {
         self.frame(scan(self.session, table, self.location())?)
     }
 
-    /// The table's rows, each with the file that it is in.
-    pub(super) fn present_by_file(&self, table: &DeltaTable) -> Result<DataFrame, Error> {
-        self.frame(scan_parts(
-            self.session,
-            table,
-            self.location(),
-            Some(FILE),
-            None,
-        )?)
+    /// The table's rows, or those in a range, each with the file that it is in.
+    pub(super) fn present_by_file(
+        &self,
+        table: &DeltaTable,
+        range: Option<Expr>,
+    ) -> Result<DataFrame, Error> {
+        let scan = scan_parts(self.session, table, self.location(), Some(FILE), None)?;
+        let rows = self.frame(scan)?;
+        let Some(range) = range else {
+            return Ok(rows);
+        };
+        let rows = rows.filter(unnormalize_col(range));
+        rows.map_err(|error| Error::Engine(error.into()))
     }
 
     /// The rows of some of the table's files.

@@ -11,7 +11,6 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Column, DFSchema, DataFusionError, JoinType, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::functions_aggregate::expr_fn::sum;
-use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, cast, lit, when};
 use deltalake::DeltaTable;
 
@@ -128,10 +127,7 @@ fn replaced(
     range: Option<Expr>,
 ) -> Result<DataFrame, DataFusionError> {
     let outside = |error: Error| DataFusionError::External(Box::new(error));
-    let mut present = change.present_by_file(table).map_err(outside)?;
-    if let Some(range) = range {
-        present = present.filter(unnormalize_col(range))?;
-    }
+    let present = change.present_by_file(table, range).map_err(outside)?;
     let fields = |names: &[String]| -> Result<Vec<FieldRef>, DataFusionError> {
         let fields = names.iter().map(|name| {
             let field = change.fit.schema.field_with_name(name)?;
@@ -195,10 +191,7 @@ fn sides(
     range: Option<Expr>,
 ) -> Result<DataFrame, DataFusionError> {
     let outside = |error: Error| DataFusionError::External(Box::new(error));
-    let mut present = change.present_by_file(table).map_err(outside)?;
-    if let Some(range) = range {
-        present = present.filter(unnormalize_col(range))?;
-    }
+    let mut present = change.present_by_file(table, range).map_err(outside)?;
     // The column comes as a dictionary of the files.
     let file = Expr::Column(Column::new_unqualified(FILE));
     present = present.with_column(FILE, cast(file, DataType::Utf8))?;

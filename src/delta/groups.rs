@@ -6,7 +6,6 @@
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, DataFusionError, JoinType, NullEquality, TableReference};
 use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::expr_rewriter::unnormalize_col;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use deltalake::DeltaTable;
 use deltalake::protocol::{DeltaOperation, MergePredicate};
@@ -89,15 +88,9 @@ async fn touched(
     by: &[String],
     range: Option<Expr>,
 ) -> Result<Vec<String>, Error> {
-    let mut present = change.present_by_file(table)?;
-    let rows = change.rows()?;
-    let run = || {
-        if let Some(range) = range {
-            present = present.filter(unnormalize_col(range))?;
-        }
-        join(present, rows, JoinType::LeftSemi, by)?.select([target(FILE)])
-    };
-    let files: Result<DataFrame, DataFusionError> = run();
+    let present = change.present_by_file(table, range)?;
+    let gone = join(present, change.rows()?, JoinType::LeftSemi, by);
+    let files = gone.and_then(|gone| gone.select([target(FILE)]));
     apply::files_of(files.map_err(engine::Error::from)?).await
 }
 

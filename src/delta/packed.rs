@@ -2,12 +2,11 @@
 //!
 //! DataFusion searches a schema for each column that an expression names, in each of its rules: the cost of
 //! a plan grows with the square of its columns. A merge compares and moves whole rows, so that its plans name
-//! the key and one column more. Packing and unpacking copy no values.
+//! the key and one column more. Neither packing nor unpacking copies values.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -168,9 +167,7 @@ impl Unpacked {
             schema: Arc::new(Schema::new(fields)),
         }
     }
-}
 
-impl Unpacked {
     /// Declares columns that forbid NULL.
     pub(super) fn require(mut self, required: &HashSet<&str>) -> Unpacked {
         let fields = self.schema.fields().iter().map(|field| {
@@ -460,14 +457,17 @@ impl ScalarUDFImpl for MergeRows {
         let rows = new.len();
         let (is_kept, is_inserted) = (is_null(&new)?, is_null(&old)?);
         let (mut new, mut old) = (by_name(&new)?, by_name(&old)?);
-        let has = |names: &[String], field: &Field| names.contains(field.name());
+        // Searched for each column.
+        let (key, set): (HashSet<&String>, HashSet<&String>) =
+            (self.key.iter().collect(), self.set.iter().collect());
         let merged = self.fields.iter().map(|field| {
             let none = || new_null_array(field.data_type(), rows);
             let old = old.remove(field.name().as_str()).unwrap_or_else(none);
             let Some(new) = new.remove(field.name().as_str()) else {
                 return Ok(old);
             };
-            Ok(match (has(&self.set, field), has(&self.key, field)) {
+            let name = field.name();
+            Ok(match (set.contains(name), key.contains(name)) {
                 (true, _) => zip(&is_kept, &old, &new)?,
                 (false, true) => zip(&is_inserted, &new, &old)?,
                 (false, false) => old,

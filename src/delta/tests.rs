@@ -64,6 +64,14 @@ fn commit_as_another_tool(table: &std::path::Path, version: i64, lines: &[Value]
     std::fs::write(path, lines.join("\n")).unwrap();
 }
 
+/// The line that takes a file out of a table without partitions.
+fn removal_of(file: &Value) -> Value {
+    json!({"remove": {
+        "path": file["path"], "deletionTimestamp": 1_700_000_000_000_i64, "dataChange": true,
+        "extendedFileMetadata": true, "partitionValues": {}, "size": file["size"],
+    }})
+}
+
 /// The deletion vector in the examples of Delta's protocol: rows 3, 4, 7, 11, 18 and 29 of a file.
 fn six_rows_deleted() -> Value {
     json!({

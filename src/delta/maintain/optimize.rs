@@ -16,7 +16,7 @@ use deltalake::table::config::TablePropertiesExt;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::super::apply::{files_of, path_in_table, writer};
+use super::super::apply::{by_path, files_of, writer};
 use super::super::change::context;
 use super::super::changes::FILE;
 use super::super::inspect::{scan_parts, schema, signed, snapshot};
@@ -97,7 +97,7 @@ pub(super) async fn rewrite(
     options: &Optimize,
     zorder: &[String],
     bins: Vec<Bin>,
-    info: BTreeMap<String, Value>,
+    mut info: BTreeMap<String, Value>,
 ) -> Result<Optimized, Error> {
     let told = |error| Error::from_delta(error, location);
     let present = snapshot(table, location)?;
@@ -127,6 +127,8 @@ pub(super) async fn rewrite(
             actions.push(Action::Add(file));
         }
     }
+    let metrics = json!({"numFilesAdded": files_added, "numFilesRemoved": done.files_removed});
+    info.insert("operationMetrics".into(), metrics);
     let operation = DeltaOperation::Optimize {
         predicate: None,
         target_size: i64::try_from(target.get()).unwrap_or(i64::MAX),
@@ -149,8 +151,8 @@ struct Scans<'a> {
     location: &'a Location,
     table: &'a DeltaTable,
     context: &'a SessionContext,
-    /// What a scan calls each file, by its path in the table.
-    ids: HashMap<String, String>,
+    /// The URL by which a scan names each file that has rows, by its path in the table.
+    urls: HashMap<String, String>,
 }
 
 impl<'a> Scans<'a> {
@@ -164,27 +166,23 @@ impl<'a> Scans<'a> {
         let file = Expr::Column(Column::new_unqualified(FILE));
         let rows = context.read_table(rows);
         let names = rows.and_then(|rows| rows.select([file]));
-        let names = files_of(names.map_err(engine::Error::from)?).await?;
-        let present = snapshot(table, location)?;
-        let ids = names
-            .into_iter()
-            .map(|id| (path_in_table(present, &id), id));
+        let urls = files_of(names.map_err(engine::Error::from)?).await?;
         Ok(Scans {
             session,
             location,
             table,
             context,
-            ids: ids.collect(),
+            urls: by_path(snapshot(table, location)?, urls)?,
         })
     }
 
     fn of(&self, bin: &Bin) -> Result<DataFrame, Error> {
-        // A file without a row has no name here, and nothing to be read.
-        let ids = bin
+        // A file without rows has no URL here, and nothing to be read.
+        let urls = bin
             .iter()
-            .filter_map(|file| self.ids.get(file.path().as_ref()));
-        let ids = ids.cloned().collect();
-        let rows = scan_parts(self.session, self.table, self.location, None, Some(ids))?;
+            .filter_map(|file| self.urls.get(file.path().as_ref()));
+        let urls = urls.cloned().collect();
+        let rows = scan_parts(self.session, self.table, self.location, None, Some(urls))?;
         let rows = self.context.read_table(rows);
         rows.map_err(|error| Error::Engine(error.into()))
     }

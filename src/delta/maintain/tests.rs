@@ -495,6 +495,22 @@ async fn files_in_oddly_named_folders_are_put_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_taken_for_one_without_rows() {
+    use super::super::apply::by_path;
+    use super::super::inspect::snapshot;
+    let place = Place::new();
+    place.append("(1, 'a')").await;
+    let table = opened(&place.location()).await.unwrap();
+    let present = snapshot(&table, &place.location()).unwrap();
+    let file = place.files().pop().unwrap();
+    let url = url::Url::from_file_path(place.path().join(&file)).unwrap();
+    let known = by_path(present, vec![url.to_string()]).unwrap();
+    assert_eq!(known.into_keys().collect::<Vec<_>>(), [file]);
+    let other = by_path(present, vec!["file:///elsewhere/a.parquet".to_owned()]);
+    assert!(matches!(other, Err(Error::Io { .. })), "{other:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_z_order_is_made_once() {
     let place = Place::new();
     place.append("(3, 'c'), (1, 'a')").await;

@@ -193,10 +193,7 @@ async fn with_deleted_rows(place: &Place, session: &Session, name: &str, parts: 
     append(place, session, name, &[], &rows).await;
     let table = place.root.join(name);
     let mut file = first_entry(&table)["add"].clone();
-    let remove = json!({
-        "path": file["path"], "deletionTimestamp": 1_700_000_000_000_i64, "dataChange": true,
-        "extendedFileMetadata": true, "partitionValues": {}, "size": file["size"],
-    });
+    let removal = removal_of(&file);
     file["deletionVector"] = six_rows_deleted();
     // Bounds of a file are no longer tight.
     let stats = file["stats"].as_str().unwrap();
@@ -208,11 +205,7 @@ async fn with_deleted_rows(place: &Place, session: &Session, name: &str, parts: 
         "minReaderVersion": 3, "minWriterVersion": 7,
         "readerFeatures": features, "writerFeatures": features,
     });
-    let lines = [
-        json!({"protocol": protocol}),
-        json!({"remove": remove}),
-        json!({"add": file}),
-    ];
+    let lines = [json!({"protocol": protocol}), removal, json!({"add": file})];
     commit_as_another_tool(&table, 1, &lines);
 }
 

@@ -36,21 +36,14 @@ async fn a_restore_brings_back_rows_that_another_tool_deleted_in_place() {
     let rows = "select value as id from generate_series(1, 30) as s(value)";
     place.write(rows, merge_on(&["id"])).await.unwrap();
     let mut file = place.said(0, "add").await;
-    let remove = json!({
-        "path": file["path"], "deletionTimestamp": 1_700_000_000_000_i64, "dataChange": true,
-        "extendedFileMetadata": true, "partitionValues": {}, "size": file["size"],
-    });
+    let removal = removal_of(&file);
     file["deletionVector"] = six_rows_deleted();
     let features = json!(["deletionVectors"]);
     let protocol = json!({
         "minReaderVersion": 3, "minWriterVersion": 7,
         "readerFeatures": features, "writerFeatures": features,
     });
-    let lines = [
-        json!({"protocol": protocol}),
-        json!({"remove": remove}),
-        json!({"add": file}),
-    ];
+    let lines = [json!({"protocol": protocol}), removal, json!({"add": file})];
     place.entry(&lines).await;
     assert_eq!(place.all().await.len(), 24);
     let options = maintain::Restore {
