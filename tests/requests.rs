@@ -6,6 +6,26 @@ use std::process::Command;
 
 use serde_json::Value;
 
+/// Three models over one folder of files, with a test each and one for the source itself.
+const SOURCE: [(&str, &str); 7] = [
+    (
+        "project.yml",
+        "name: sourced\nmodels:\n  +materialized: table\n",
+    ),
+    (
+        "models/sources.yml",
+        "sources:\n  - name: raw\n    tables:\n      - name: users\n        location: raw/users\n        \
+         columns:\n          - name: id\n            tests: [not_null]\n",
+    ),
+    ("models/a.sql", READS),
+    ("models/b.sql", READS),
+    ("models/c.sql", READS),
+    ("raw/users/1.csv", "id\n1\n2\n"),
+    ("raw/users/2.csv", "id\n3\n"),
+];
+
+const READS: &str = "select {{ var('day') }} as day, id from {{ source('raw', 'users') }}\n";
+
 /// A chain of tables, one of which changes with each build and one never.
 const FILES: [(&str, &str); 4] = [
     (
@@ -28,7 +48,7 @@ const LOG_READS: u64 = 3 * (2 + 10);
 
 #[test]
 fn a_long_history_costs_no_more_than_a_short_one() {
-    let project = Project::new();
+    let project = Project::new(&FILES);
     let mut at = Vec::new();
     for day in 1..=42 {
         let asked = project.build(day);
@@ -50,6 +70,16 @@ fn a_long_history_costs_no_more_than_a_short_one() {
     assert!(unchanged.listings <= LISTINGS, "{unchanged:?}");
 }
 
+#[test]
+fn a_source_is_listed_once_for_all_that_read_it() {
+    let project = Project::new(&SOURCE);
+    project.build(1);
+    // For the source: the look for a Delta log, and the listing of its files.
+    let listings = LISTINGS + 2;
+    let unchanged = project.build(1);
+    assert!(unchanged.listings <= listings, "{unchanged:?}");
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     listings: u64,
@@ -62,12 +92,17 @@ struct Project {
 }
 
 impl Project {
-    fn new() -> Project {
-        let root = std::env::temp_dir().join(format!("refx-requests-{}", std::process::id()));
+    fn new(files: &[(&str, &str)]) -> Project {
+        let (_, first) = files[0];
+        let name = first.lines().next().unwrap_or_default().replace(": ", "-");
+        let root =
+            std::env::temp_dir().join(format!("refx-requests-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
-        fs::create_dir_all(root.join("models")).expect("the temporary folder can be written");
-        for (path, text) in FILES {
-            fs::write(root.join(path), text).expect("the temporary folder can be written");
+        for (path, text) in files {
+            let path = root.join(path);
+            let folder = path.parent().expect("a file is in a folder");
+            fs::create_dir_all(folder).expect("the temporary folder can be written");
+            fs::write(path, text).expect("the temporary folder can be written");
         }
         Project { root }
     }

@@ -125,7 +125,8 @@ async fn tidy(candidate: &Candidate<'_>, version: u64) -> Result<(), Error> {
     let protected = features.is_some_and(|names| {
         names
             .iter()
-            .any(|name| name.as_ref() == "checkpointProtection")
+            // The name of a feature that deltalake does not know is in its text alone.
+            .any(|name| name.to_string() == "checkpointProtection")
     });
     if config.enable_expired_log_cleanup() && !protected {
         cleanup_metadata(&table, None).await.map_err(told)?;

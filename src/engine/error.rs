@@ -131,7 +131,10 @@ impl Error {
     /// The error of reading a file, with the file's name.
     pub(super) fn in_file(mut self, file: &str) -> Error {
         self.0.kind = Kind::Source;
-        self.0.message = format!("`{file}`: {}", self.0.message);
+        let named = format!("`{file}`");
+        if !self.0.message.starts_with(&named) {
+            self.0.message = format!("{named}: {}", self.0.message);
+        }
         self
     }
 

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use regex::Regex;
 
 use super::error::system_error;
+use super::files::shown;
 use super::refused::refused;
 use super::reword::{reword, types};
 use super::{CATALOG, Error, Kind, Position, SCHEMA};
@@ -459,10 +460,25 @@ fn store(error: &object_store::Error) -> Error {
         Store::PermissionDenied { path, .. } | Store::Unauthenticated { path, .. } => {
             Error::new(Kind::Io, format!("no permission for `{path}`"))
         }
+        // Only files of sources are read on a condition.
+        Store::Precondition { path, .. } => Error::new(
+            Kind::Source,
+            format!("`{}` changed while the run was reading it", readable(path)),
+        )
+        .help("run the same command again; deliver a file under its name when it is complete"),
         other => match system_error(other) {
             Some(io) => Error::io("reading or writing failed", io),
             None => Error::new(Kind::Io, strip(&other.to_string())),
         },
+    }
+}
+
+/// A path inside of a store, which is the local disk where the path is there.
+fn readable(path: &str) -> String {
+    let local = format!("/{path}");
+    match std::path::Path::new(&local).exists() {
+        true => shown(&local),
+        false => path.to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use url::Url;
 
-use super::{Counted, Error, Format, Kind, Session, SourceTable, check_credentials};
+use super::{Counted, Error, Format, Kind, Session, SourceStore, SourceTable, check_credentials};
 
 impl Session {
     pub(super) fn locate(&self, source: &SourceTable) -> Result<Vec<ListingTableUrl>, Error> {
@@ -110,7 +110,8 @@ impl Session {
             Error::new(Kind::Source, format!("`{location}` cannot be reached: {e}"))
         })?;
         let store: Arc<dyn ObjectStore> = Arc::from(store);
-        runtime.register_object_store(&parsed, Arc::new(Counted(store)));
+        let store = SourceStore::new(Arc::new(Counted(store)));
+        runtime.register_object_store(&parsed, Arc::new(store));
         reached.insert(root.to_owned(), declared);
         Ok(())
     }

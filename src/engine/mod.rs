@@ -48,6 +48,7 @@ mod shape;
 mod slip;
 mod sound;
 mod source;
+mod source_store;
 mod spill;
 mod stage;
 mod statement;
@@ -81,6 +82,7 @@ pub(crate) use session::reference;
 pub use session::{Name, Session};
 pub use shape::{read_shape, write_shape};
 pub use source::{Format, Sample, SourceOptions, SourceTable};
+use source_store::SourceStore;
 pub use spill::remove_spilled;
 pub(crate) use stage::Staged;
 pub(crate) use text::as_texts;
@@ -223,12 +225,13 @@ fn runtime(settings: &Settings, spill: Option<&SpillFolder>) -> Result<Arc<Runti
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .with_disk_manager_builder(disk)
-        // A folder may get new files while the engine lives: an editor's lives long.
+        // [`SourceStore`] remembers listings.
         .with_object_list_cache_limit(0)
         .build_arc()
         .map_err(Error::from)?;
     let files = Counted(Arc::new(LocalFileSystem::new()));
     let local = ObjectStoreUrl::local_filesystem();
+    let files = SourceStore::new(Arc::new(files));
     runtime.register_object_store(local.as_ref(), Arc::new(files));
     Ok(runtime)
 }

@@ -1,12 +1,10 @@
 //! How often stores are asked, for a whole process: what a run costs against an object store.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -27,7 +25,7 @@ pub struct Requests {
     pub listings: u64,
     /// Reads of files in a table's log.
     pub log_reads: u64,
-    /// Reads of all other files. A read of several ranges counts once.
+    /// Reads of all other files. Parts of a file that lie near each other are one read.
     pub data_reads: u64,
     pub writes: u64,
     pub deletes: u64,
@@ -118,11 +116,6 @@ impl ObjectStore for Counted {
     async fn get_opts(&self, at: &Path, how: GetOptions) -> Result<GetResult> {
         count_read(at);
         self.0.get_opts(at, how).await
-    }
-
-    async fn get_ranges(&self, at: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        count_read(at);
-        self.0.get_ranges(at, ranges).await
     }
 
     fn delete_stream(

@@ -343,6 +343,54 @@ async fn a_folder_of_differing_files_is_one_table() {
     assert_eq!(answer.rows.len(), 1);
 }
 
+/// The sum of a source's ids, as a new step of a run computes it.
+async fn sum_of(engine: &Engine, location: &str) -> Result<u64, Error> {
+    let session = engine.session();
+    let name = Name::bare("t");
+    session
+        .register_source(&name, &SourceTable::at(location))
+        .await?;
+    let answer = session.rows_as_json("select sum(id) from t", 1).await?;
+    Ok(answer.rows[0][0].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn all_steps_of_a_run_see_the_same_files() {
+    for ending in ["csv", "parquet"] {
+        let folder = Folder::new();
+        let write = |file: &str, rows: u64| {
+            let path = folder.0.join(file).display().to_string();
+            let copy = format!(
+                "copy (select value as id from range({rows})) to '{path}' stored as {ending}"
+            );
+            async move { session().statement(&copy).await.unwrap() }
+        };
+        let whole = folder.0.display().to_string();
+        let (one, two) = (format!("one.{ending}"), format!("two.{ending}"));
+        let run = Engine::new(&Settings::default()).unwrap();
+        write(&one, 3).await;
+        assert_eq!(sum_of(&run, &whole).await.unwrap(), 3);
+        // A delivery while the run is on is for the next run.
+        write(&two, 4).await;
+        assert_eq!(sum_of(&run, &whole).await.unwrap(), 3);
+        let next = Engine::new(&Settings::default()).unwrap();
+        assert_eq!(sum_of(&next, &whole).await.unwrap(), 3 + 6);
+        // A file that was replaced is neither the old one nor the new one.
+        write(&one, 50).await;
+        let error = sum_of(&run, &whole).await.unwrap_err();
+        let path = folder.0.join(&one).display().to_string();
+        assert_eq!(
+            error.message,
+            format!("`{path}` changed while the run was reading it")
+        );
+        // What the run itself writes it sees.
+        let copy =
+            format!("copy (select value as id from range(9)) to '{path}' stored as {ending}");
+        run.session().statement(&copy).await.unwrap();
+        assert_eq!(sum_of(&run, &whole).await.unwrap(), 36 + 6);
+    }
+}
+
 #[tokio::test]
 async fn a_missing_source_names_its_path() {
     let session = session();

@@ -140,3 +140,54 @@ async fn groups_are_replaced_in_one_commit() {
     );
     place.write_as(&rows("(3, 1)"), by(None)).await.unwrap();
 }
+
+/// The versions whose log entries are left once a table of eight commits, the first four of them ten
+/// days old, has made its last checkpoint; `features` are what the table asks of its writers.
+async fn left_of_an_old_log(features: &[&str]) -> Vec<i64> {
+    let place = Place::new();
+    let settings = [
+        ("delta.checkpointInterval", "2"),
+        ("delta.logRetentionDuration", "interval 1 days"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let write = || Write {
+        configuration: settings.clone().into(),
+        ..Write::new(place.location(), Action::Append { key: None })
+    };
+    place.write_as("select 0 as n", write()).await.unwrap();
+    let protocol = json!({
+        "minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features,
+    });
+    place.entry(&[json!({"protocol": protocol})]).await;
+    let log = place.root.join("t/_delta_log");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(240);
+    for n in 2..8 {
+        place
+            .write_as(&format!("select {n} as n"), write())
+            .await
+            .unwrap();
+        if n == 3 {
+            for file in std::fs::read_dir(&log).unwrap() {
+                let file = std::fs::File::options()
+                    .append(true)
+                    .open(file.unwrap().path());
+                file.unwrap().set_modified(old).unwrap();
+            }
+        }
+    }
+    assert_eq!(place.all().await.len(), 7);
+    let mut left = Vec::new();
+    for version in 0..8 {
+        if log.join(format!("{version:020}.json")).exists() {
+            left.push(version);
+        }
+    }
+    left
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_log_stays_where_the_table_protects_its_checkpoints() {
+    assert_eq!(left_of_an_old_log(&[]).await, [3, 4, 5, 6, 7]);
+    let protected = left_of_an_old_log(&["checkpointProtection"]).await;
+    assert_eq!(protected, [0, 1, 2, 3, 4, 5, 6, 7]);
+}

@@ -125,6 +125,42 @@ async fn a_candidate_that_was_overtaken_is_computed_and_audited_again() {
     assert_eq!(place.all().await, rows);
 }
 
+/// Says yes, and lets another tool add the feature of timestamps without a zone the first time.
+struct AddsFeature<'a>(&'a Place, Mutex<bool>);
+
+#[async_trait]
+impl Audit for AddsFeature<'_> {
+    async fn passes(&self, _: &Candidate<'_>) -> bool {
+        if !std::mem::replace(&mut *self.1.lock().unwrap(), true) {
+            let features = json!(["timestampNtz"]);
+            let protocol = json!({
+                "minReaderVersion": 3, "minWriterVersion": 7,
+                "readerFeatures": features, "writerFeatures": features,
+            });
+            let lines = [json!({"protocol": protocol})];
+            commit_as_another_tool(&self.0.root.join("t"), 1, &lines);
+        }
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feature_that_a_rival_brought_is_not_asked_for_again() {
+    let place = Place::new();
+    place.write(THREE, merge_on(&["id"])).await.unwrap();
+    let write = Write {
+        on_schema_change: OnSchemaChange::AppendNewColumns,
+        ..Write::new(place.location(), merge_on(&["id"]))
+    };
+    let sql = "select 'b' as id, 3 as n, timestamp '2024-01-02 00:00:00' as at";
+    let audit = AddsFeature(&place, Mutex::default());
+    let commit = place.audited(sql, &write, &audit).await.unwrap();
+    assert_eq!(commit.version, Some(2));
+    let log = place.log(2).await;
+    assert!(log.iter().all(|line| line.get("protocol").is_none()));
+    assert_eq!(place.all().await.len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_property_and_the_rows_are_one_commit() {
     let place = Place::new();
