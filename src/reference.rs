@@ -5,9 +5,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::diagnostic::Code;
-use crate::project::config::{Level, Lint};
-use crate::{cli, project};
+use refx_core::diagnostic::Code;
+use refx_core::project;
+use refx_core::project::config::{Level, Lint};
+
+use crate::cli;
 
 fn check(page: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -51,7 +53,7 @@ fn schemas_of_json_output() {
 fn page_of_errors() {
     let mut page = String::from(
         "# Errors\n\nEach error and warning carries a code: `error[unknown-ref]: …`. `refx explain unknown-ref` prints what\n\
-         is said here. This page is made from the comments on the codes in `src/diagnostic/codes.rs`.\n",
+         is said here. This page is made from the comments on the codes in `crates/refx-core/src/diagnostic/codes.rs`.\n",
     );
     let mut codes = Code::ALL.to_vec();
     codes.sort_by_key(|code| code.as_str());
@@ -110,7 +112,7 @@ models:
 A key of a table is known where `primary_key` or a test `unique` says so, and is followed through filters,
 joins, groups and windows. Where none is known, no rule guesses one.
 
-This page is made from `src/project/config/lint.rs`.
+This page is made from `crates/refx-core/src/project/config/lint.rs`.
 
 | rule | | |
 |---|---|---|

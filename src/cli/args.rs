@@ -25,7 +25,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::diagnostic::closest;
+use refx_core::diagnostic::closest;
 
 /// A command line that was understood.
 #[derive(Debug, Parser)]
@@ -591,7 +591,7 @@ pub fn write_completions(shell: Shell, to: &mut dyn Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::ResourceType;
+    use refx_core::manifest::ResourceType;
 
     fn read(line: &str) -> Arguments {
         parse(line.split_whitespace()).unwrap()

@@ -22,7 +22,7 @@ use command::Work;
 use report::{Options, Report};
 use settings::Settings;
 
-use crate::diagnostic::Diagnostic;
+use refx_core::diagnostic::Diagnostic;
 
 /// How a command ended, and so the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +54,10 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     // A panic inside of a step, deltalake's own on a full disk among them, becomes that step's failure.
-    crate::run::panics::watch();
+    refx_engine::run::panics::watch();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(crate::run::STACK)
+        .thread_stack_size(refx_engine::run::STACK)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -70,7 +70,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> u8 {
     let exit = runtime.block_on(async { tokio::spawn(dispatch(arguments)).await });
     // A query that was given up may still be at work: nothing of it is waited for.
     runtime.shutdown_background();
-    crate::engine::remove_spilled();
+    refx_engine::engine::remove_spilled();
     match exit {
         Ok(exit) => exit as u8,
         Err(defect) => {
@@ -127,7 +127,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
             if let Some(Told(exit)) = error.downcast_ref() {
                 return *exit;
             }
-            let told = crate::template::redact(&format!("error: {error:#}")).into_owned();
+            let told = refx_core::template::redact(&format!("error: {error:#}")).into_owned();
             let _ = writeln!(io::stderr(), "{told}");
             Exit::CouldNotRun
         }

@@ -15,21 +15,21 @@ use tokio::task::block_in_place;
 use super::report::Report;
 use super::settings::Settings;
 use super::{Exit, Told, refuse};
-use crate::check::{self, Answers, Columns, Memory, Sources};
-use crate::compile::Basis;
-use crate::diagnostic::{Code, Diagnostic, Severity, without_aftermath};
-use crate::engine::{self, Engine};
-use crate::graph::{Graph, NodeSet};
-use crate::load::{self, Loaded};
-use crate::manifest::artifact::{self, Artifact};
-use crate::manifest::{Invocation, Node, NodeId, ResourceType};
-use crate::plan::{self, TableFacts};
-use crate::project;
-use crate::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
-use crate::select::{
+use refx_core::compile::Basis;
+use refx_core::diagnostic::{Code, Diagnostic, Severity, without_aftermath};
+use refx_core::graph::{Graph, NodeSet};
+use refx_core::load::{self, Loaded};
+use refx_core::manifest::artifact::{self, Artifact};
+use refx_core::manifest::{Invocation, Node, NodeId, ResourceType};
+use refx_core::plan::{self, TableFacts};
+use refx_core::project;
+use refx_core::select::{
     self, ColumnPaths, Compared, Criteria, Indirect, Picked, Scope, Selectors, State,
 };
-use crate::template::{self, Source};
+use refx_core::template::{self, Source};
+use refx_engine::check::{self, Answers, Columns, Memory, Sources};
+use refx_engine::engine::{self, Engine};
+use refx_engine::run::{self, Event, Interrupt, Job, Rules, RunInfo, Tables, results};
 
 mod kept;
 

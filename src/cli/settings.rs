@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::args::{Arguments, Command, IndirectSelection, RefreshArgs, SelectionArgs};
 use super::report::Repository;
-use crate::diagnostic::{Code, Diagnostic};
-use crate::load::Request;
-use crate::project::yaml;
-use crate::select::{Criteria, Indirect};
+use refx_core::diagnostic::{Code, Diagnostic};
+use refx_core::load::Request;
+use refx_core::project::yaml;
+use refx_core::select::{Criteria, Indirect};
 
 /// The names that a project file may have; refx's own comes first.
 const PROJECT_FILES: [&str; 2] = ["project.yml", "dbt_project.yml"];

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::load;
+use refx_core::load;
 
 /// Where the project is, and which of its targets is meant.
 #[derive(Debug, Args)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::SelectionArgs;
-use crate::delta::maintain::To;
-use crate::load;
-use crate::project::Bytes;
+use refx_core::load;
+use refx_core::project::Bytes;
+use refx_engine::delta::maintain::To;
 
 #[derive(Debug, Args)]
 pub struct VacuumArgs {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::manifest::ResourceType;
+use refx_core::manifest::ResourceType;
 
 /// Which nodes are meant.
 #[derive(Clone, Debug, Default, Args)]

@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use crate::check::{self, Answers, Checked, Outcome, Sources};
 use crate::cli::Exit;
 use crate::cli::args::CheckArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::{Ended, Report};
 use crate::cli::settings::{Settings, criteria};
-use crate::diagnostic::{Diagnostic, Severity, Span, without_aftermath};
-use crate::graph::NodeSet;
-use crate::manifest::{Node, NodeId, ResourceType};
-use crate::plan::TableFacts;
-use crate::run;
+use refx_core::diagnostic::{Diagnostic, Severity, Span, without_aftermath};
+use refx_core::graph::NodeSet;
+use refx_core::manifest::{Node, NodeId, ResourceType};
+use refx_core::plan::TableFacts;
+use refx_engine::check::{self, Answers, Checked, Outcome, Sources};
+use refx_engine::run;
 
 pub(crate) async fn check(
     report: Report,

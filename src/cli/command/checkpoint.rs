@@ -7,7 +7,7 @@ use crate::cli::Exit;
 use crate::cli::args::CheckpointArgs;
 use crate::cli::report::{Did, Report};
 use crate::cli::settings::Settings;
-use crate::delta::maintain;
+use refx_engine::delta::maintain;
 
 pub(crate) async fn checkpoint(
     report: Report,

@@ -10,11 +10,11 @@ use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
 use crate::cli::{Exit, refuse};
-use crate::compile::{self, Compiled};
-use crate::diagnostic::Diagnostic;
-use crate::manifest::{Node, NodeId, ResourceType};
-use crate::run::{Job, Live};
-use crate::template::Relation;
+use refx_core::compile::{self, Compiled};
+use refx_core::diagnostic::Diagnostic;
+use refx_core::manifest::{Node, NodeId, ResourceType};
+use refx_core::template::Relation;
+use refx_engine::run::{Job, Live};
 
 pub(crate) async fn compile(
     report: Report,

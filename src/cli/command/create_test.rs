@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::check::Sources;
 use crate::cli::args::CreateTestArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::NodeSet;
-use crate::manifest::ResourceType;
-use crate::run::{self, Ask};
-use crate::template;
+use refx_core::diagnostic::{Code, Diagnostic};
+use refx_core::graph::NodeSet;
+use refx_core::manifest::ResourceType;
+use refx_core::template;
+use refx_engine::check::Sources;
+use refx_engine::run::{self, Ask};
 
 pub(crate) async fn create_test(
     report: Report,

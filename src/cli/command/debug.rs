@@ -6,7 +6,7 @@ use crate::cli::Exit;
 use crate::cli::opened::Opened;
 use crate::cli::report::{Check, Report};
 use crate::cli::settings::Settings;
-use crate::manifest::Node;
+use refx_core::manifest::Node;
 
 pub(crate) async fn debug(report: Report, settings: &Settings) -> anyhow::Result<Exit> {
     let opened = Opened::open(report, settings)?;

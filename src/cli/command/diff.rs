@@ -1,12 +1,12 @@
 //! `refx diff`: what a change of code means.
 
-use crate::check::{Sources, diff};
 use crate::cli::args::DiffArgs;
 use crate::cli::opened::{Opened, remembered};
 use crate::cli::report::Report;
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse};
-use crate::diagnostic::{Code, Diagnostic};
+use refx_core::diagnostic::{Code, Diagnostic};
+use refx_engine::check::{Sources, diff};
 
 pub(crate) async fn diff(
     report: Report,

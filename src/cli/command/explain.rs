@@ -3,7 +3,7 @@
 use crate::cli::args::ExplainArgs;
 use crate::cli::report::Report;
 use crate::cli::{Exit, refuse};
-use crate::diagnostic::Code;
+use refx_core::diagnostic::Code;
 
 pub(crate) fn explain(report: &Report, flags: &ExplainArgs) -> anyhow::Result<Exit> {
     let output = report.format(flags.output);

@@ -7,7 +7,7 @@ use crate::cli::Exit;
 use crate::cli::args::HistoryArgs;
 use crate::cli::report::Report;
 use crate::cli::settings::Settings;
-use crate::delta::maintain;
+use refx_engine::delta::maintain;
 
 pub(crate) async fn history(
     report: Report,

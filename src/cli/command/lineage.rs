@@ -1,15 +1,15 @@
 //! `refx lineage`: what columns are made of, and what is made of them.
 
-use crate::check::{self, Answers, Sources};
 use crate::cli::args::{LineageArgs, LineageOutput};
 use crate::cli::lineage::{self, View};
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse};
-use crate::diagnostic::Diagnostic;
-use crate::graph::NodeSet;
-use crate::manifest::NodeId;
+use refx_core::diagnostic::Diagnostic;
+use refx_core::graph::NodeSet;
+use refx_core::manifest::NodeId;
+use refx_engine::check::{self, Answers, Sources};
 
 pub(crate) async fn lineage(
     report: Report,

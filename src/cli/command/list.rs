@@ -8,8 +8,8 @@ use crate::cli::args::LsArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
-use crate::manifest::ResourceType;
-use crate::select::Criteria;
+use refx_core::manifest::ResourceType;
+use refx_core::select::Criteria;
 
 pub(crate) fn list(report: Report, settings: &Settings, flags: &LsArgs) -> anyhow::Result<Exit> {
     let opened = Opened::open(report, settings)?;

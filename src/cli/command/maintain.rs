@@ -12,13 +12,13 @@ use crate::cli::opened::Opened;
 use crate::cli::report::{Did, Report, Totals};
 use crate::cli::settings::{Settings, criteria};
 use crate::cli::{Exit, Told, refuse};
-use crate::delta::{self, Location, PrimaryKey};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::Session;
-use crate::manifest::{Node, NodeId, ResourceType};
-use crate::plan::TableFacts;
-use crate::run::Job;
-use crate::template::Relation;
+use refx_core::diagnostic::{Code, Diagnostic};
+use refx_core::manifest::{Node, NodeId, ResourceType};
+use refx_core::plan::TableFacts;
+use refx_core::template::Relation;
+use refx_engine::delta::{self, Location, PrimaryKey};
+use refx_engine::engine::Session;
+use refx_engine::run::Job;
 
 /// What has tables.
 const TABLES: [ResourceType; 2] = [ResourceType::Model, ResourceType::Seed];

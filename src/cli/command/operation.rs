@@ -7,10 +7,10 @@ use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, map};
 use crate::cli::{Exit, refuse};
-use crate::compile;
-use crate::diagnostic::{Code, Diagnostic};
-use crate::run::Live;
-use crate::template::{Argument, MacroKind};
+use refx_core::compile;
+use refx_core::diagnostic::{Code, Diagnostic};
+use refx_core::template::{Argument, MacroKind};
+use refx_engine::run::Live;
 
 pub(crate) async fn operation(
     report: Report,

@@ -8,7 +8,7 @@ use crate::cli::args::OptimizeArgs;
 use crate::cli::report::wording::{count, number, size};
 use crate::cli::report::{Did, Report};
 use crate::cli::settings::Settings;
-use crate::delta::maintain::{self, Optimize, Optimized};
+use refx_engine::delta::maintain::{self, Optimize, Optimized};
 
 pub(crate) async fn optimize(
     report: Report,

@@ -5,9 +5,9 @@ use crate::cli::args::PlanArgs;
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
-use crate::manifest::{Node, ResourceType};
-use crate::plan;
-use crate::run;
+use refx_core::manifest::{Node, ResourceType};
+use refx_core::plan;
+use refx_engine::run;
 
 pub(crate) async fn plan(
     report: Report,

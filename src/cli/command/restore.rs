@@ -11,9 +11,9 @@ use crate::cli::report::wording::{count, number};
 use crate::cli::report::{Did, Report};
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse};
-use crate::delta;
-use crate::delta::maintain::{self, Restore, Restored};
-use crate::plan::TableFacts;
+use refx_core::plan::TableFacts;
+use refx_engine::delta;
+use refx_engine::delta::maintain::{self, Restore, Restored};
 
 pub(crate) async fn restore(
     report: Report,

@@ -8,17 +8,17 @@ use anyhow::Context;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-use crate::check::Sources;
 use crate::cli::Exit;
 use crate::cli::args::{BuildArgs, RunArgs, SelectionArgs, TestArgs};
 use crate::cli::opened::Opened;
 use crate::cli::report::Report;
 use crate::cli::settings::{Settings, criteria};
-use crate::compile::Basis;
-use crate::graph::NodeSet;
-use crate::manifest::{Input, Node, NodeId, ResourceType};
-use crate::run::{self, Interrupt, RunResults, results};
-use crate::{plan, template};
+use refx_core::compile::Basis;
+use refx_core::graph::NodeSet;
+use refx_core::manifest::{Input, Node, NodeId, ResourceType};
+use refx_core::{plan, template};
+use refx_engine::check::Sources;
+use refx_engine::run::{self, Interrupt, RunResults, results};
 
 /// Which of the four commands it is.
 #[derive(Clone, Copy, Debug)]

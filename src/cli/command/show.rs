@@ -7,13 +7,13 @@ use crate::cli::opened::Opened;
 use crate::cli::report::{Report, documents};
 use crate::cli::settings::Settings;
 use crate::cli::{Exit, refuse, table};
-use crate::compile::{self, Compiled};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::engine::{Session, located};
-use crate::graph::NodeSet;
-use crate::manifest::{Node, NodeId, ResourceType};
-use crate::run::{Job, Live};
-use crate::template::Source;
+use refx_core::compile::{self, Compiled};
+use refx_core::diagnostic::{Code, Diagnostic};
+use refx_core::graph::NodeSet;
+use refx_core::manifest::{Node, NodeId, ResourceType};
+use refx_core::template::Source;
+use refx_engine::engine::{Session, located};
+use refx_engine::run::{Job, Live};
 
 /// What has rows. A unit test has none of its own, and shares the path of its model.
 const SHOWN: [ResourceType; 5] = [

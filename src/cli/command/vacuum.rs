@@ -8,7 +8,7 @@ use crate::cli::args::VacuumArgs;
 use crate::cli::report::wording::{count, size};
 use crate::cli::report::{Did, Report};
 use crate::cli::settings::Settings;
-use crate::delta::maintain::{self, Vacuum};
+use refx_engine::delta::maintain::{self, Vacuum};
 
 pub(crate) async fn vacuum(
     report: Report,

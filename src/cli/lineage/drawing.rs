@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::View;
-use crate::check::Way;
-use crate::manifest::NodeId;
-use crate::select::{ColumnId, Direction};
+use refx_core::manifest::NodeId;
+use refx_core::select::{ColumnId, Direction};
+use refx_engine::check::Way;
 
 /// What an edge starts or ends at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::View;
-use crate::check::Way;
 use crate::cli::report::documents::VERSION;
-use crate::manifest::NodeId;
-use crate::select::{ColumnId, Direction};
+use refx_core::manifest::NodeId;
+use refx_core::select::{ColumnId, Direction};
+use refx_engine::check::Way;
 
 /// One object: the node, and of each column that is asked for its next inputs and readers, and those
 /// at the ends of all paths.

@@ -8,10 +8,10 @@ pub(super) use drawing::{dot, mermaid};
 pub(super) use json::json;
 pub(super) use text::text;
 
-use crate::check::Columns;
-use crate::diagnostic::{Code, Diagnostic, closest};
-use crate::manifest::{Manifest, Node, NodeId};
-use crate::select::ColumnId;
+use refx_core::diagnostic::{Code, Diagnostic, closest};
+use refx_core::manifest::{Manifest, Node, NodeId};
+use refx_core::select::ColumnId;
+use refx_engine::check::Columns;
 
 /// What to show: a node or one of its columns, and in which directions.
 #[derive(Clone, Copy)]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::View;
-use crate::check::Way;
-use crate::manifest::{Node, NodeId, ResourceType};
-use crate::select::{ColumnId, Direction};
+use refx_core::manifest::{Node, NodeId, ResourceType};
+use refx_core::select::{ColumnId, Direction};
+use refx_engine::check::Way;
 
 /// A line of a tree, and what hangs from it.
 struct Branch {

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::Opened;
 use crate::cli::{Exit, Told};
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::manifest::{Node, NodeId, breaking_changes};
-use crate::select::Snapshot;
+use refx_core::diagnostic::{Diagnostic, Severity};
+use refx_core::manifest::{Node, NodeId, breaking_changes};
+use refx_core::select::Snapshot;
 
 /// What `--state` names.
 pub(super) struct Kept {

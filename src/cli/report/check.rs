@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Report;
 use super::wording::{BAD, CAREFUL, FAINT, GOOD, Line, PLAIN, STRONG, count, duration, number};
-use crate::check::{Answers, Outcome};
-use crate::graph::NodeSet;
-use crate::manifest::{Manifest, ResourceType};
+use refx_core::graph::NodeSet;
+use refx_core::manifest::{Manifest, ResourceType};
+use refx_engine::check::{Answers, Outcome};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug)]

@@ -9,11 +9,11 @@ use super::super::args::DiffOutput;
 use super::Report;
 use super::documents::VERSION;
 use super::wording::{BAD, CAREFUL, FAINT, GOOD, Line, PLAIN, STRONG, count};
-use crate::check::diff::{
+use refx_core::manifest::{Manifest, Node, NodeId};
+use refx_engine::check::diff::{
     Changed, ColumnChange, Difference, ModelChange, ModelChangeKind, Reached, ReachedExposure,
     RowsChange,
 };
-use crate::manifest::{Manifest, Node, NodeId};
 
 impl Report {
     /// Prints the difference between the code as it is and that of a folder of artifacts.

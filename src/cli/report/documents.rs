@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::delta::maintain::Change;
-use crate::engine::sql_type;
-use crate::manifest::NodeId;
+use refx_core::manifest::NodeId;
+use refx_engine::delta::maintain::Change;
+use refx_engine::engine::sql_type;
 
 /// Rises when a field of a document changes its meaning or is removed. New fields may be added at
 /// any time.

@@ -6,7 +6,7 @@ use super::Report;
 use super::documents::VERSION;
 use super::wording::{FAINT, Line, PLAIN, STRONG};
 use crate::cli::args::ExplainOutput;
-use crate::diagnostic::Code;
+use refx_core::diagnostic::Code;
 
 impl Report {
     /// A code with its text and examples.

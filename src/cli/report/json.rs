@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::wording;
 use super::{Did, Texts};
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::manifest::NodeId;
-use crate::plan::Step;
-use crate::run::{
+use refx_core::diagnostic::{Diagnostic, Severity};
+use refx_core::manifest::NodeId;
+use refx_core::plan::Step;
+use refx_engine::run::{
     Event, Outcome, RowCounts, RunInfo, RunSummary, SkipReason, StepInfo, StepResult,
 };
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::{Report, wording};
-use crate::diagnostic::{self, Diagnostic};
-use crate::manifest::Manifest;
-use crate::run::{Outcome, RunResults, StepResult};
+use refx_core::diagnostic::{self, Diagnostic};
+use refx_core::manifest::Manifest;
+use refx_engine::run::{Outcome, RunResults, StepResult};
 
 impl Report {
     /// A suite for each table, with a case for the table itself where it was made, and for each of its

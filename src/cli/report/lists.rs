@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::super::args::{FindingsOutput, LsOutput};
 use super::wording::{BAD, FAINT, GOOD, Line, PLAIN, STRONG, count, cut};
 use super::{Place, Report, json};
-use crate::diagnostic::Diagnostic;
-use crate::manifest::{Manifest, Node, NodeId};
-use crate::plan::{Plan, Step};
+use refx_core::diagnostic::Diagnostic;
+use refx_core::manifest::{Manifest, Node, NodeId};
+use refx_core::plan::{Plan, Step};
 
 /// One check of `refx debug`.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::wording::{count, number};
-use crate::manifest::NodeId;
+use refx_core::manifest::NodeId;
 
 /// Drawn on standard error, below the lines that stay.
 pub struct Live {

@@ -12,9 +12,9 @@ use super::wording::{
     BAD, CAREFUL, FAINT, GOOD, Line, PLAIN, STRONG, count, cut, duration, number,
 };
 use super::{Report, documents, json};
-use crate::delta::maintain::Change;
-use crate::diagnostic::Diagnostic;
-use crate::manifest::{Manifest, NodeId};
+use refx_core::diagnostic::Diagnostic;
+use refx_core::manifest::{Manifest, NodeId};
+use refx_engine::delta::maintain::Change;
 
 /// What became of one table.
 #[derive(Clone, Debug)]

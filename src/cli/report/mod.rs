@@ -40,9 +40,9 @@ use chrono::{Timelike, Utc};
 use self::live::Live;
 use self::wording::{BAD, FAINT, Line, PLAIN, STRONG, duration, status};
 use super::args::{ColorWhen, DocumentFormat, FindingsOutput, LogFormat, LogLevel, OutputArgs};
-use crate::diagnostic::{self, Diagnostic};
-use crate::manifest::{Manifest, Node, NodeId, ResourceType};
-use crate::run::{Event, Outcome, RunInfo, StepInfo, StepResult};
+use refx_core::diagnostic::{self, Diagnostic};
+use refx_core::manifest::{Manifest, Node, NodeId, ResourceType};
+use refx_engine::run::{Event, Outcome, RunInfo, StepInfo, StepResult};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default)]

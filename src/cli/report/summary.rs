@@ -10,8 +10,8 @@ use super::wording::{
     BAD, CAREFUL, GOOD, Line, PLAIN, STRONG, count, cut, duration, instant, number, status,
 };
 use super::{Place, Report, State};
-use crate::diagnostic::Diagnostic;
-use crate::run::{Outcome, RowCounts, RunInfo, RunSummary, StepResult};
+use refx_core::diagnostic::Diagnostic;
+use refx_engine::run::{Outcome, RowCounts, RunInfo, RunSummary, StepResult};
 
 /// What is known when a run has finished.
 pub struct Summary<'a> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use chrono::DateTime;
 
 use super::*;
-use crate::diagnostic::{Code, Span};
-use crate::run::{RowCounts, RunSummary, SkipReason};
+use refx_core::diagnostic::{Code, Span};
+use refx_engine::run::{RowCounts, RunSummary, SkipReason};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);

@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::builder::styling::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::manifest::NodeId;
-use crate::run::{Outcome, RowCounts, SkipReason};
+use refx_core::manifest::NodeId;
+use refx_engine::run::{Outcome, RowCounts, SkipReason};
 
 pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Finding, Repository, told};
-use crate::diagnostic::Severity;
+use refx_core::diagnostic::Severity;
 
 pub(super) fn document(findings: &[Finding], repository: &Repository) -> Value {
     let entries = findings.iter().map(|found| {

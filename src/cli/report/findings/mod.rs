@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::Report;
 use crate::cli::args::FindingsOutput;
-use crate::diagnostic::{Diagnostic, Span};
+use refx_core::diagnostic::{Diagnostic, Span};
 
 /// A diagnostic with its places counted out.
 struct Finding<'a> {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Finding, Place, Repository, told};
-use crate::diagnostic::{Code, Severity};
+use refx_core::diagnostic::{Code, Severity};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";

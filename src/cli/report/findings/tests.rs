@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Repository, findings, gitlab, json, sarif};
-use crate::diagnostic::{Code, Diagnostic, Span};
+use refx_core::diagnostic::{Code, Diagnostic, Span};
 
 const MODEL: &str = "select\n  é, nmae\nfrom {{ ref('users') }}\n";
 const MACRO: &str = "{% macro up(column) %}upper({{ column }}){% endmacro %}\n";
