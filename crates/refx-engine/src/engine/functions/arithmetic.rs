@@ -110,8 +110,7 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<(Transformed<Expr>, Option<D
                     data_type,
                 ));
             }
-            let place = Place::of(&Expr::Negative(Box::new(inner.data.clone())));
-            let call = Checked::call(Sign::Negative, place, vec![inner.data]);
+            let call = Checked::call(Sign::Negative, vec![inner.data]);
             Ok((Transformed::yes(call), data_type))
         }
         other => {
@@ -144,8 +143,7 @@ fn of_binary(
         return Ok((unchanged(left.data, right.data), None));
     };
     let data_type = result(&of_left, op, &of_right)?;
-    let place = Place::of(&whole(left.data.clone(), right.data.clone()));
-    let call = Checked::call(sign, place, vec![left.data, right.data]);
+    let call = Checked::call(sign, vec![left.data, right.data]);
     Ok((Transformed::yes(call), Some(data_type)))
 }
 
@@ -239,17 +237,10 @@ impl Sign {
     }
 }
 
-/// The operator that a call stands for.
-pub(super) fn operator(call: &ScalarFunction) -> Option<Expr> {
+/// The operator that a call stands for, none for a negation, and its place.
+pub(super) fn operation(call: &ScalarFunction) -> Option<(Option<Operator>, &Place)> {
     let checked = call.func.inner().downcast_ref::<Checked>()?;
-    match (checked.sign.operator(), call.args.as_slice()) {
-        (Some(op), [left, right]) => {
-            let (left, right) = (Box::new(left.clone()), Box::new(right.clone()));
-            Some(Expr::BinaryExpr(BinaryExpr::new(left, op, right)))
-        }
-        (None, [value]) => Some(Expr::Negative(Box::new(value.clone()))),
-        _ => None,
-    }
+    Some((checked.sign.operator(), &checked.place))
 }
 
 /// An operator as a function that fails rather than wrap.
@@ -276,7 +267,8 @@ impl Hash for Checked {
 }
 
 impl Checked {
-    fn call(sign: Sign, place: Place, args: Vec<Expr>) -> Expr {
+    fn call(sign: Sign, args: Vec<Expr>) -> Expr {
+        let place = Place::of_operation(sign.operator(), &args);
         let signature = Signature::any(args.len(), Volatility::Immutable);
         let function = ScalarUDF::new_from_impl(Checked {
             sign,

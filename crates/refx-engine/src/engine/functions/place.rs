@@ -1,13 +1,18 @@
 //! Where in the SQL text a number came from that fits its type no more.
 
+use std::collections::HashSet;
+
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Spans};
+use datafusion::common::{Column, DataFusionError, Spans};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
 use super::super::query::sql_type;
 use super::super::{Error, Kind, Position};
-use super::arithmetic::operator;
+use super::arithmetic::operation;
+
+/// Letters of an expression that an error shows.
+const LONGEST: usize = 80;
 
 /// An expression as its author knows it, and its place in the text.
 #[derive(Clone, Debug)]
@@ -22,6 +27,26 @@ impl Place {
             text: shown(expr),
             position: position(expr),
         }
+    }
+
+    /// The place of an operator over its operands; without an operator it is a negation. A chain has
+    /// as many of them as links, so nothing here may look at all of a chain's text.
+    pub(super) fn of_operation(operator: Option<Operator>, operands: &[Expr]) -> Place {
+        let is_long = operands.first().is_some_and(|first| is_cut(uncast(first)));
+        let qualified = !is_long && {
+            let columns = operands.iter().flat_map(Expr::column_refs).collect();
+            are_ambiguous(&columns)
+        };
+        let text = shortened(Shown { qualified }.operation(operator, operands));
+        let positions = operands.iter().filter_map(position);
+        Place {
+            text,
+            position: positions.min(),
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.text.chars().count() > LONGEST
     }
 
     pub(super) fn named(text: impl Into<String>) -> Place {
@@ -82,11 +107,11 @@ fn position(expr: &Expr) -> Option<Position> {
 
 /// The expression without what the planner added: casts, aliases, the tables of its columns.
 fn shown(expr: &Expr) -> String {
-    const LONGEST: usize = 80;
-    let text = Shown {
-        qualified: is_ambiguous(expr),
-    }
-    .text(expr);
+    let qualified = are_ambiguous(&expr.column_refs());
+    shortened(Shown { qualified }.text(expr))
+}
+
+fn shortened(text: String) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -94,8 +119,7 @@ fn shown(expr: &Expr) -> String {
 }
 
 /// Whether columns of one name are of several tables.
-fn is_ambiguous(expr: &Expr) -> bool {
-    let columns = expr.column_refs();
+fn are_ambiguous(columns: &HashSet<&Column>) -> bool {
     let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     names.sort_unstable();
     names.windows(2).any(|two| two[0] == two[1])
@@ -124,21 +148,11 @@ impl Shown {
             Expr::Alias(alias) => self.text(&alias.expr),
             Expr::Cast(cast) => self.text(&cast.expr),
             Expr::TryCast(cast) => self.text(&cast.expr),
-            Expr::Negative(inner) => {
-                let inner = plain(inner);
-                let text = self.text(&inner);
-                match matches!(inner, Expr::BinaryExpr(_)) || text.starts_with('-') {
-                    true => format!("-({text})"),
-                    false => format!("-{text}"),
-                }
-            }
-            Expr::BinaryExpr(binary) => {
-                let left = self.side(&binary.left, binary.op, false);
-                let right = self.side(&binary.right, binary.op, true);
-                format!("{left} {} {right}", binary.op)
-            }
-            Expr::ScalarFunction(call) => match operator(call) {
-                Some(expr) => self.text(&expr),
+            Expr::Negative(inner) => self.operation(None, std::slice::from_ref(inner.as_ref())),
+            Expr::BinaryExpr(binary) => self.binary(&binary.left, binary.op, &binary.right),
+            Expr::ScalarFunction(call) => match operation(call) {
+                Some((_, place)) if place.is_cut() => place.text.clone(),
+                Some((operator, _)) => self.operation(operator, &call.args),
                 None => format!("{}({})", call.name(), self.listed(&call.args)),
             },
             Expr::AggregateFunction(call) => {
@@ -163,14 +177,35 @@ impl Shown {
         args.collect::<Vec<_>>().join(", ")
     }
 
+    fn operation(&self, operator: Option<Operator>, operands: &[Expr]) -> String {
+        match (operator, operands) {
+            (Some(operator), [left, right]) => self.binary(left, operator, right),
+            (None, [inner]) => {
+                let inner = uncast(inner);
+                let text = self.text(inner);
+                match operator_of(inner).is_some() || text.starts_with('-') {
+                    true => format!("-({text})"),
+                    false => format!("-{text}"),
+                }
+            }
+            _ => self.listed(operands),
+        }
+    }
+
+    fn binary(&self, left: &Expr, operator: Operator, right: &Expr) -> String {
+        let left = self.side(left, operator, false);
+        let right = self.side(right, operator, true);
+        format!("{left} {operator} {right}")
+    }
+
     /// One side of an operator, in parentheses where it needs them.
-    fn side(&self, side: &Expr, op: Operator, right: bool) -> String {
-        let side = plain(side);
-        let text = self.text(&side);
-        match side {
-            Expr::BinaryExpr(inner)
-                if inner.op.precedence() < op.precedence()
-                    || right && inner.op.precedence() == op.precedence() =>
+    fn side(&self, side: &Expr, operator: Operator, right: bool) -> String {
+        let side = uncast(side);
+        let text = self.text(side);
+        match operator_of(side) {
+            Some(inner)
+                if inner.precedence() < operator.precedence()
+                    || right && inner.precedence() == operator.precedence() =>
             {
                 format!("({text})")
             }
@@ -179,12 +214,27 @@ impl Shown {
     }
 }
 
-/// An operator for the function that checks it.
-fn plain(expr: &Expr) -> Expr {
+fn uncast(expr: &Expr) -> &Expr {
     match expr {
-        Expr::ScalarFunction(call) => operator(call).unwrap_or_else(|| expr.clone()),
-        Expr::Cast(cast) => plain(&cast.expr),
-        _ => expr.clone(),
+        Expr::Cast(cast) => uncast(&cast.expr),
+        other => other,
+    }
+}
+
+/// The operator between two sides, as such or as the function that checks it.
+fn operator_of(expr: &Expr) -> Option<Operator> {
+    match expr {
+        Expr::BinaryExpr(binary) => Some(binary.op),
+        Expr::ScalarFunction(call) => operation(call)?.0,
+        _ => None,
+    }
+}
+
+/// Whether the expression is a checked operator whose text is longer than what is shown of it.
+fn is_cut(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarFunction(call) => operation(call).is_some_and(|(_, place)| place.is_cut()),
+        _ => false,
     }
 }
 
