@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use datafusion::object_store::path::Path;
 use datafusion::object_store::{
-    Attributes, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    Attributes, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
 };
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -21,7 +22,7 @@ type Listing = Arc<OnceCell<Arc<Vec<ObjectMeta>>>>;
 
 /// A store that answers the second question about a folder or a file from memory, for as long as it
 /// lives. A file that has changed since it was listed is not read: the read fails with
-/// [`Error::Precondition`](datafusion::object_store::Error::Precondition). Once a statement of the run
+/// [`Error::Precondition`]. Once a statement of the run
 /// (a hook's `copy`) has written into the store, nothing is answered from memory any more.
 #[derive(Debug)]
 pub(super) struct SourceStore {
@@ -111,18 +112,42 @@ fn head_only(meta: ObjectMeta) -> GetResult {
     }
 }
 
+/// Whether two answers are about the same content. Some stores quote a tag in one kind of answer only,
+/// so the tags are compared here and not by the store.
+fn is_same(listed: &ObjectMeta, read: &ObjectMeta) -> bool {
+    let tag = |file: &ObjectMeta| {
+        file.e_tag
+            .as_ref()
+            .map(|tag| tag.trim_matches('"').to_owned())
+    };
+    match (tag(listed), tag(read)) {
+        (Some(listed), Some(read)) => listed == read,
+        // Headers give seconds, listings may give less.
+        _ => {
+            let second = |file: &ObjectMeta| file.last_modified.timestamp();
+            listed.size == read.size && second(listed) == second(read)
+        }
+    }
+}
+
 #[async_trait]
 impl ObjectStore for SourceStore {
-    async fn get_opts(&self, at: &Path, mut how: GetOptions) -> Result<GetResult> {
+    async fn get_opts(&self, at: &Path, how: GetOptions) -> Result<GetResult> {
         let head = how.head;
-        match self.seen.file(at) {
-            Some(file) if head => return Ok(head_only(file)),
-            Some(file) => how.if_match = how.if_match.or(file.e_tag),
-            None => {}
+        let seen = self.seen.file(at);
+        if let (Some(file), true) = (&seen, head) {
+            return Ok(head_only(file.clone()));
         }
         let result = self.store.get_opts(at, how).await?;
-        if head {
-            self.seen.keep(&mut [result.meta.clone()]);
+        match seen {
+            Some(file) if !is_same(&file, &result.meta) => {
+                return Err(Error::Precondition {
+                    path: at.to_string(),
+                    source: "it is not the file that was listed".into(),
+                });
+            }
+            _ if head => self.seen.keep(&mut [result.meta.clone()]),
+            _ => {}
         }
         Ok(result)
     }

@@ -29,8 +29,8 @@ impl Place {
         }
     }
 
-    /// The place of an operator over its operands; without an operator it is a negation. A chain has
-    /// as many of them as links, so nothing here may look at all of a chain's text.
+    /// The place of an operator over its operands; without an operator it is a negation. Each link of
+    /// a chain has a place, so the text of the links below is not written again.
     pub(super) fn of_operation(operator: Option<Operator>, operands: &[Expr]) -> Place {
         let is_long = operands.first().is_some_and(|first| is_cut(uncast(first)));
         let qualified = !is_long && {
