@@ -227,6 +227,23 @@ async fn what_does_not_fit_fails_where_it_is() {
 }
 
 #[tokio::test]
+async fn a_long_expression_is_cut_in_its_error() {
+    let context = context(&[(i64::MAX, 1.0, 1.0)], 1);
+    let zeros = "0 + ".repeat(30);
+    for (sql, begins) in [
+        (format!("select {zeros} k + 1 from t"), zeros.clone()),
+        (
+            format!("select ({zeros} 1) * k * 2 from t"),
+            format!("({zeros}"),
+        ),
+    ] {
+        let error = run(&context, &sql).await.expect_err(&sql);
+        let wanted = format!("`{}…` does not fit bigint", &begins[..80]);
+        assert!(error.contains(&wanted), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn calendars_are_the_same_in_400_years() {
     let context = context(&[(1, 1.0, 1.0)], 1);
     for unit in ["second", "hour", "day", "week", "month", "quarter", "year"] {
