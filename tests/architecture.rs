@@ -1,4 +1,4 @@
-//! Holds the table of ARCHITECTURE.md that says which room may import which.
+//! Checks the table of ARCHITECTURE.md that says which module may import which.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The sources of the packages. What one of them may not see of another, the compiler says.
 const SOURCES: [&str; 3] = ["crates/refx-core/src", "crates/refx-engine/src", "src"];
 
-/// The rooms with their floor. A room imports rooms of lower floors, and its own.
+/// The modules with their floor. A module imports modules of lower floors, and its own.
 const FLOORS: &[(&str, u8)] = &[
     ("diagnostic", 0),
     ("project", 1),
@@ -27,7 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("reference", 9),
 ];
 
-/// Imports inside of one floor that the table allows: a room, and the neighbour it may read.
+/// Imports inside of one floor that the table allows: a module, and the neighbour it may read.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("select", "graph"),
     ("compile", "plan"),
@@ -35,7 +35,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("run", "check"),
 ];
 
-/// Crates that only some rooms may name.
+/// Crates that only some modules may name.
 const CRATES: &[(&str, &[&str])] = &[
     ("datafusion", &["engine", "delta", "check", "run", "cli"]),
     ("deltalake", &["delta"]),
@@ -68,11 +68,11 @@ const WORLD: &[(&str, &[&str])] = &[
     ("Utc::now", &["engine", "delta", "run", "cli"]),
 ];
 
-/// Words that write to the terminal, and the one room that may.
+/// Words that write to the terminal, and the one module that may.
 const PRINTING: &[&str] = &["println!(", "eprintln!(", "print!(", "eprint!(", "dbg!("];
 
 #[test]
-fn rooms_import_only_what_is_below_them() {
+fn modules_import_only_what_is_below_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let floors: BTreeMap<&str, u8> = FLOORS.iter().copied().collect();
     let mut faults = Vec::new();
@@ -84,18 +84,18 @@ fn rooms_import_only_what_is_below_them() {
     });
     for (source, file) in files {
         let relative = file.strip_prefix(source).expect("walked from there");
-        let room = relative
+        let module = relative
             .components()
             .next()
             .and_then(|part| part.as_os_str().to_str())
             .expect("a file has a first component")
             .trim_end_matches(".rs");
-        if matches!(room, "main" | "lib") {
+        if matches!(module, "main" | "lib") {
             continue;
         }
-        let Some(&floor) = floors.get(room) else {
+        let Some(&floor) = floors.get(module) else {
             faults.push(format!(
-                "{}: `{room}` is not in the table",
+                "{}: `{module}` is not in the table",
                 relative.display()
             ));
             continue;
@@ -111,14 +111,14 @@ fn rooms_import_only_what_is_below_them() {
         for (at, target) in paths(&code) {
             let allowed = match floors.get(target) {
                 Some(&below) => {
-                    target == room || below < floor || NEIGHBOURS.contains(&(room, target))
+                    target == module || below < floor || NEIGHBOURS.contains(&(module, target))
                 }
                 None => true,
             };
             if !allowed {
                 let line = code[..at].lines().count();
                 faults.push(format!(
-                    "{}:{line}: `{room}` may not import `{target}`",
+                    "{}:{line}: `{module}` may not import `{target}`",
                     relative.display()
                 ));
             }
@@ -127,9 +127,9 @@ fn rooms_import_only_what_is_below_them() {
             let mut fault = |what: String| {
                 faults.push(format!("{}:{}: {what}", relative.display(), number + 1));
             };
-            for (name, rooms) in CRATES {
-                if line.contains(&format!("{name}::")) && !rooms.contains(&room) {
-                    fault(format!("`{room}` may not use the crate `{name}`"));
+            for (name, modules) in CRATES {
+                if line.contains(&format!("{name}::")) && !modules.contains(&module) {
+                    fault(format!("`{module}` may not use the crate `{name}`"));
                 }
             }
             for (path, files) in WORLD {
@@ -142,7 +142,7 @@ fn rooms_import_only_what_is_below_them() {
                     fault(format!("`{path}` is for those who touch the world"));
                 }
             }
-            if room != "cli" && PRINTING.iter().any(|word| line.contains(word)) {
+            if module != "cli" && PRINTING.iter().any(|word| line.contains(word)) {
                 fault("only `cli` prints".to_string());
             }
         }
@@ -150,7 +150,7 @@ fn rooms_import_only_what_is_below_them() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The rooms that a text names, each with its place: `crate::room`, those of `crate::{a, b::c}`, and
+/// The modules that a text names, each with its place: `crate::module`, those of `crate::{a, b::c}`, and
 /// the same of another package.
 fn paths(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
@@ -186,7 +186,7 @@ fn first_name(text: &str) -> &str {
 }
 
 #[test]
-fn rooms_in_braces_are_seen() {
+fn modules_in_braces_are_seen() {
     let names: Vec<&str> =
         paths("use refx_core::{plan, template::{self, Host}, run};\nuse crate::graph::Graph;")
             .into_iter()

@@ -1,6 +1,6 @@
 //! Types as stewards write them: which words mean the same, and which type holds another.
 //!
-//! This room knows no engine. It compares words of two files, such as a manifest of last week and
+//! This module knows no engine. It compares words of two files, such as a manifest of last week and
 //! the project of today; whether a type exists, and whether a query gives it, the engine says.
 
 /// A type in refx's words, as far as it is one of many spellings: `INT8` is `bigint`,

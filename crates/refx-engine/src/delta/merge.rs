@@ -95,7 +95,7 @@ pub enum UpdateColumns {
     Except(Vec<String>),
 }
 
-/// Plans the rules without a row, so that what is wrong in them is told before the query runs, and
+/// Plans the rules without a row, so that what is wrong in them is reported before the query runs, and
 /// by the first run that only makes the table.
 pub(super) fn check(
     session: &Session,

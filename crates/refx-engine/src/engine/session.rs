@@ -113,7 +113,7 @@ impl Session {
         self.context.state()
     }
 
-    /// Registers a table that another room made, such as a Delta table pinned to a version. A table
+    /// Registers a table that another module made, such as a Delta table pinned to a version. A table
     /// of the same name is replaced.
     pub fn register_table(&self, name: &Name, table: Arc<dyn TableProvider>) -> Result<(), Error> {
         if let Some(schema) = &name.schema {

@@ -2,7 +2,7 @@
 //!
 //! A location is a file, a folder (all files of the format below it) or a glob. The files of one
 //! source may differ in their columns and in the width of their numbers: the table has all columns,
-//! each in the widest type. Delta tables are the business of the `delta` room.
+//! each in the widest type. Delta tables are read by the `delta` module.
 
 use std::sync::Arc;
 
